@@ -1,0 +1,1 @@
+"""The local stack: all that `make run`, `make test` and `make bench` need on one machine."""

@@ -1,0 +1,145 @@
+"""The parts of the local stack: each is started, watched, and said in one line when it serves."""
+
+import asyncio
+import os
+import re
+import shutil
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from local.lock import try_lock
+from local.ports import running_on_port
+from local.principal import principal_proxy
+from local.processes import Child, ChildFailed, Command, Echo
+from local.setup import SetupFailed
+from local.storage import running_storage
+from local.web import running_web
+
+STATE = ".local"
+HOST_PORT, SIMULATOR_PORT, STORAGE_PORT = 7071, 4290, 10002
+_NO_FUNC = (
+    "`func` is not on the PATH. Get Azure Functions Core Tools from "
+    "https://aka.ms/functions-core-tools, or leave out `--host func`."
+)
+
+
+class Parts:
+    """Starts the parts of the stack in the folder `root`; they end, last first, with `stack`."""
+
+    def __init__(self, stack: AsyncExitStack, root: Path, echo: Echo) -> None:
+        self._stack = stack
+        self._root = root
+        self._echo = echo
+        self._state = root / STATE
+        # Two emulators on the same files would overwrite each other's data.
+        self._alone = stack.enter_context(try_lock(self._state / "run.lock"))
+        self._children: list[Child] = []
+
+    @property
+    def logs(self) -> Path:
+        """Where the parts' output is: a second stack does not write over the first one's."""
+        return self._state / "logs" if self._alone else self._state / "logs" / "second"
+
+    async def storage(self) -> str:
+        """Starts the storage emulator, which keeps its data; returns its connection string."""
+        folder = self._state / "azurite" if self._alone else None
+        part = running_storage(folder, port=STORAGE_PORT, log=self._log("storage"), echo=self._echo)
+        storage = await self._stack.enter_async_context(part)
+        self._children.append(storage.child)
+        where = f"in {STATE}/azurite" if folder else "in memory, as another stack runs here"
+        say("storage", f"Azurite, data {where}", storage.port, STORAGE_PORT)
+        return storage.connection_string
+
+    async def simulator(self) -> str:
+        """Starts the model simulator; returns its address."""
+
+        def command(port: int) -> Command:
+            argv = (sys.executable, "-m", "local.simulator", "--port", str(port))
+            env = _python_env(os.environ)
+            return Command("model", argv, re.compile("ready at http"), env=env, folder=self._root)
+
+        return await self._serve(command, SIMULATOR_PORT, "simulator")
+
+    async def host(self, kind: str, workers: int, environment: Mapping[str, str]) -> str:
+        """Starts the Functions host; returns its address.
+
+        `kind` is `func` (Core Tools), `local`, or `auto`: `func` where it is installed. Raises
+        SetupFailed where it is wanted and is not.
+        """
+        func = shutil.which("func") if kind != "local" else None
+        if kind == "func" and func is None:
+            raise SetupFailed(_NO_FUNC)
+
+        def command(port: int) -> Command:
+            if func:
+                return _func(func, self._root, port, workers, environment)
+            return _local_host(self._root, port, workers, environment)
+
+        what = "Azure Functions Core Tools" if func else "local Functions host"
+        plural = "" if workers == 1 else "s"
+        return await self._serve(command, HOST_PORT, f"{what}, {workers} worker{plural}")
+
+    async def web(self, host: str, port: int) -> str:
+        """Starts the web emulator in front of `host`; returns the address to open."""
+        proxy = await self._stack.enter_async_context(principal_proxy(host))
+        folder = self._root / "web"
+        part = running_web(folder, proxy, port=port, log=self._log("web"), echo=self._echo)
+        web = await self._stack.enter_async_context(part)
+        self._children.append(web.child)
+        say("web", "Static Web Apps emulator", web.port, port)
+        return web.url
+
+    async def first_failure(self) -> ChildFailed:
+        """Waits until a part ends that nobody told to, and returns what to say of it."""
+        waiting = [asyncio.create_task(child.failure()) for child in self._children]
+        try:
+            done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in waiting:
+                task.cancel()
+        return done.pop().result()
+
+    async def _serve(self, command: Callable[[int], Command], wanted: int, what: str) -> str:
+        name = command(wanted).name
+        part = running_on_port(command, wanted, log=self._log(name), echo=self._echo)
+        child, port = await self._stack.enter_async_context(part)
+        self._children.append(child)
+        say(name, what, port, wanted)
+        return f"http://127.0.0.1:{port}"
+
+    def _log(self, name: str) -> Path:
+        return self.logs / f"{name}.log"
+
+
+def say(name: str, what: str, port: int | None = None, wanted: int | None = None) -> None:
+    """Prints a part's line; a port other than the `wanted` one is explained."""
+    moved = "" if port == wanted else f" ({wanted} is taken)"
+    where = f", port {port}{moved}" if port else ""
+    print(f"  {name:<8} {what}{where}", flush=True)
+
+
+def _local_host(root: Path, port: int, workers: int, environment: Mapping[str, str]) -> Command:
+    argv = [sys.executable, "-m", "local.host", "--app", str(root)]
+    argv += ["--port", str(port), "--workers", str(workers)]
+    ready = re.compile("Host ready at")
+    return Command("host", tuple(argv), ready, env=_python_env(environment), folder=root)
+
+
+def _func(
+    func: str, root: Path, port: int, workers: int, environment: Mapping[str, str]
+) -> Command:
+    # App settings by Functions' own names; the third is how a host setting is overridden.
+    env = _python_env(environment) | {
+        "FUNCTIONS_WORKER_RUNTIME": "python",
+        "FUNCTIONS_WORKER_PROCESS_COUNT": str(workers),
+        "languageWorkers__python__defaultExecutablePath": sys.executable,
+    }
+    argv = (func, "start", "--port", str(port))
+    # Once it serves, it lists every function with its address.
+    return Command("host", argv, re.compile(r"\] http://\S+/"), env=env, folder=root)
+
+
+def _python_env(environment: Mapping[str, str]) -> dict[str, str]:
+    return {**environment, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"}

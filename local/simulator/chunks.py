@@ -1,0 +1,219 @@
+"""Encodes an answer as chat completion chunks, in Azure's form or in OpenAI's.
+
+Azure sorts the members of its objects by name, adds the content filter's results, and begins with
+a chunk that has no choices; OpenAI does none of that. Text goes out as raw UTF-8.
+"""
+
+import random
+import string
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import msgspec
+
+from local.simulator.filters import answer_verdict, prompt_verdict
+
+_PADDING = "".join(random.Random(7).choices(string.ascii_letters + string.digits, k=512))
+# Stands for the text in a chunk that is encoded once for the whole answer.
+_TEXT = "\x7ftext\x7f"
+_FINGERPRINT = "fp_5154047bf2"
+
+encode = msgspec.json.encode
+
+
+@dataclass(frozen=True)
+class Header:
+    """What all chunks of one answer have in common; `created` is in seconds since 1970."""
+
+    id: str
+    created: int
+    model: str
+    include_usage: bool
+    obfuscate: bool
+    filter_apart: bool = False
+
+
+class Dialect(Protocol):
+    """One service's form of a chunk and of a whole answer."""
+
+    def opening(self) -> bytes | None:
+        """Give what comes before the role, where there is something."""
+
+    def delta(self, delta: dict[str, Any], *, reason: str | None = None) -> bytes:
+        """Encode a chunk with one choice."""
+
+    def usage(self, usage: dict[str, Any]) -> bytes:
+        """Encode the chunk that only has the usage."""
+
+    def whole(self, message: dict[str, Any], reason: str, usage: dict[str, Any]) -> bytes:
+        """Encode an answer that is not streamed."""
+
+
+class Azure:
+    """Azure OpenAI, in both of its URL styles."""
+
+    def __init__(self, header: Header) -> None:
+        self._header = header
+        # With an asynchronous filter the results come apart from what they judge.
+        self._verdict: dict[str, Any] = {} if header.filter_apart else answer_verdict()
+
+    def opening(self) -> bytes:
+        results = [{"prompt_index": 0, "content_filter_results": prompt_verdict()}]
+        return encode(
+            {
+                "choices": [],
+                "created": 0,
+                "id": "",
+                "model": "",
+                "object": "",
+                "prompt_filter_results": results,
+            }
+        )
+
+    def delta(self, delta: dict[str, Any], *, reason: str | None = None) -> bytes:
+        judged = "content" in delta and bool(delta["content"])
+        verdict: dict[str, Any] = self._verdict if judged else {}
+        if reason == "content_filter":
+            verdict = dict(answer_verdict(filtered="violence"))
+        choice = {
+            "content_filter_results": verdict,
+            "delta": dict(sorted(delta.items())),
+            "finish_reason": reason,
+            "index": 0,
+            "logprobs": None,
+        }
+        return self._chunk([choice], _text_in(delta))
+
+    def usage(self, usage: dict[str, Any]) -> bytes:
+        return self._chunk([], "", usage)
+
+    def _chunk(
+        self, choices: list[dict[str, Any]], text: str, usage: dict[str, Any] | None = None
+    ) -> bytes:
+        header = self._header
+        chunk: dict[str, Any] = {
+            "choices": choices,
+            "created": header.created,
+            "id": header.id,
+            "model": header.model,
+        }
+        if header.obfuscate:
+            chunk["obfuscation"] = padding(text)
+        chunk |= {"object": "chat.completion.chunk", "system_fingerprint": _FINGERPRINT}
+        if header.include_usage:
+            chunk["usage"] = usage
+        return encode(chunk)
+
+    def whole(self, message: dict[str, Any], reason: str, usage: dict[str, Any]) -> bytes:
+        filtered = "violence" if reason == "content_filter" else None
+        choice = {
+            "content_filter_results": answer_verdict(filtered),
+            "finish_reason": reason,
+            "index": 0,
+            "logprobs": None,
+            "message": dict(sorted(message.items())),
+        }
+        results = [{"prompt_index": 0, "content_filter_results": prompt_verdict()}]
+        return encode(
+            {
+                "choices": [choice],
+                "created": self._header.created,
+                "id": self._header.id,
+                "model": self._header.model,
+                "object": "chat.completion",
+                "prompt_filter_results": results,
+                "system_fingerprint": _FINGERPRINT,
+                "usage": usage,
+            }
+        )
+
+
+class OpenAI:
+    """OpenAI's own API, and what is compatible with it."""
+
+    def __init__(self, header: Header) -> None:
+        self._header = header
+
+    def opening(self) -> None:
+        return None
+
+    def delta(self, delta: dict[str, Any], *, reason: str | None = None) -> bytes:
+        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason}
+        return self._chunk([choice], _text_in(delta))
+
+    def usage(self, usage: dict[str, Any]) -> bytes:
+        return self._chunk([], "", usage)
+
+    def _chunk(
+        self, choices: list[dict[str, Any]], text: str, usage: dict[str, Any] | None = None
+    ) -> bytes:
+        chunk = self._common("chat.completion.chunk") | {"choices": choices}
+        if self._header.include_usage:
+            chunk["usage"] = usage
+        if self._header.obfuscate:
+            chunk["obfuscation"] = padding(text)
+        return encode(chunk)
+
+    def whole(self, message: dict[str, Any], reason: str, usage: dict[str, Any]) -> bytes:
+        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": reason}
+        answer = self._common("chat.completion") | {"choices": [choice], "usage": usage}
+        return encode(answer)
+
+    def _common(self, kind: str) -> dict[str, Any]:
+        return {
+            "id": self._header.id,
+            "object": kind,
+            "created": self._header.created,
+            "model": self._header.model,
+            "service_tier": "default",
+            "system_fingerprint": _FINGERPRINT,
+        }
+
+
+class ContentTemplate:
+    """A chunk of content that is encoded once, so that a token costs one small encoding."""
+
+    def __init__(self, dialect: Dialect, header: Header, member: str = "content") -> None:
+        chunk = dialect.delta({member: _TEXT})
+        # The mark holds a control character, so that no other member looks like it.
+        self._before, _, rest = chunk.partition(encode(_TEXT))
+        self._obfuscate = header.obfuscate
+        if not self._obfuscate:
+            self._between, self._after = rest, b""
+            return
+        mark = b'"obfuscation":"'
+        self._between, _, tail = rest.partition(mark)
+        self._between += mark
+        self._after = tail[tail.index(b'"') :]
+
+    def fill(self, text: str) -> bytes:
+        """Encode the chunk with this text."""
+        if not self._obfuscate:
+            return b"%b%b%b" % (self._before, encode(text), self._between)
+        pad = padding(text).encode()
+        return b"%b%b%b%b%b" % (self._before, encode(text), self._between, pad, self._after)
+
+
+def padding(text: str) -> str:
+    """Make the filler that hides how long a piece of text is from who sees packets' sizes."""
+    start = random.randrange(480)
+    return _PADDING[start : start + 16 - len(text) % 16]
+
+
+def async_filter_chunk(start: int, end: int) -> bytes:
+    """Encode a chunk of the asynchronous filter: no delta; offsets are characters."""
+    choice = {
+        "content_filter_offsets": {
+            "check_offset": end,
+            "start_offset": start,
+            "end_offset": end,
+        },
+        "content_filter_results": answer_verdict(),
+        "finish_reason": None,
+        "index": 0,
+    }
+    return encode({"choices": [choice], "created": 0, "id": "", "model": "", "object": ""})
+
+
+def _text_in(delta: dict[str, Any]) -> str:
+    return delta.get("content") or delta.get("reasoning_content") or ""

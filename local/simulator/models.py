@@ -1,0 +1,74 @@
+"""The models that the simulator plays, and the deployments under which they are found."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+_SAMPLING = frozenset({"top_p", "presence_penalty", "frequency_penalty", "logit_bias", "stop"})
+
+
+@dataclass(frozen=True)
+class Model:
+    """What one kind of model accepts, and how it thinks."""
+
+    kind: str
+    name: str
+    context_window: int = 128_000
+    max_completion_tokens: int = 16_384
+    # Refused whatever their value; a refusal is the service's `unsupported_parameter`.
+    refuses: frozenset[str] = frozenset({"logprobs", "top_logprobs"})
+    # Names that this model's API does not know at all.
+    unknown: frozenset[str] = frozenset({"reasoning_effort", "verbosity"})
+    fixed_temperature: bool = False
+    takes_max_tokens: bool = True
+    # Tokens of thought before the answer: unseen, or shown as `reasoning_content`.
+    reasoning_tokens: int = 0
+    shows_reasoning: bool = False
+
+
+CHAT = Model(kind="chat", name="gpt-4o-mini-2024-07-18")
+REASONING = Model(
+    kind="reasoning",
+    name="o4-mini-2025-04-16",
+    context_window=200_000,
+    max_completion_tokens=100_000,
+    refuses=CHAT.refuses | _SAMPLING,
+    unknown=frozenset(),
+    fixed_temperature=True,
+    takes_max_tokens=False,
+    reasoning_tokens=64,
+)
+REASONING_OPEN = Model(
+    kind="reasoning-open", name="DeepSeek-R1-0528", reasoning_tokens=64, shows_reasoning=True
+)
+
+KINDS: Mapping[str, Model] = {model.kind: model for model in (CHAT, REASONING, REASONING_OPEN)}
+
+# By OpenAI's own names, for the URL style that has no deployments.
+ALIASES: Mapping[str, Model] = {
+    "gpt-4o-mini": CHAT,
+    CHAT.name: CHAT,
+    "o4-mini": REASONING,
+    REASONING.name: REASONING,
+}
+
+
+def parse_deployments(text: str) -> dict[str, Model]:
+    """Read `name=kind` or `name=kind:window`, separated by commas; the window is in tokens.
+
+    Raises `ValueError` that says what is wrong.
+    """
+    deployments: dict[str, Model] = {}
+    for item in filter(None, (part.strip() for part in text.split(","))):
+        name, _, rest = item.partition("=")
+        kind, _, window = rest.partition(":")
+        if not name or kind not in KINDS:
+            raise ValueError(
+                f"deployment {item!r}: write name=kind, where kind is one of {', '.join(KINDS)}"
+            )
+        model = KINDS[kind]
+        if window:
+            if not window.isascii() or not window.isdigit() or int(window) < 1:
+                raise ValueError(f"deployment {item!r}: the context window must be a whole number")
+            model = replace(model, context_window=int(window))
+        deployments[name] = model
+    return deployments

@@ -1,0 +1,222 @@
+"""Plays an answer into a response, with whatever is to go wrong on the way."""
+
+import asyncio
+import socket
+import struct
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from aiohttp import web
+
+from local.simulator.answers import Answer
+from local.simulator.behaviour import Cut, End, Hold, Interruption, Junk, Stall, StreamError
+from local.simulator.chunks import (
+    ContentTemplate,
+    Dialect,
+    Header,
+    async_filter_chunk,
+    encode,
+)
+from local.simulator.errors import server_error
+from local.simulator.journal import Entry
+from local.simulator.parts import message_of, tool_deltas
+from local.simulator.performance import Metronome, Performance
+from local.simulator.script import Holds
+
+_JUNK = b'{"id":"chatcmpl-broken","choices":[{"index":0,"delta":{"content":"'
+
+
+class Broken(Exception):
+    """The body ends here, because a fault says so; names the fault."""
+
+
+class EventWriter:
+    """Writes the data of server-sent events to a response."""
+
+    def __init__(self, response: web.StreamResponse, performance: Performance) -> None:
+        self._response = response
+        self._before = b"data:" if performance.no_space else b"data: "
+        self._after = b"\r\n\r\n" if performance.crlf else b"\n\n"
+        self._split = performance.split
+
+    async def write(self, data: bytes) -> None:
+        """Write one event, in one piece unless it is to be split."""
+        event = b"%b%b%b" % (self._before, data, self._after)
+        if not self._split:
+            await self._response.write(event)
+            return
+        for start in range(0, len(event), self._split):
+            await self._response.write(event[start : start + self._split])
+            # Lets the piece go out alone.
+            await asyncio.sleep(0)
+
+
+class Player:
+    """Plays one answer."""
+
+    def __init__(
+        self,
+        request: web.Request,
+        entry: Entry,
+        holds: Holds,
+        performance: Performance,
+    ) -> None:
+        self._request = request
+        self._entry = entry
+        self._holds = holds
+        self._performance = performance
+        self._interruptions = list(performance.interruptions)
+        self._metronome = Metronome(performance.token_ms, performance.jitter)
+
+    async def before_headers(self) -> None:
+        """Do what comes before the response begins."""
+        for pause in self._performance.before:
+            await self._pause(pause)
+        if self._performance.headers_ms:
+            await asyncio.sleep(self._performance.headers_ms / 1000)
+
+    async def stream(
+        self,
+        response: web.StreamResponse,
+        answer: Answer,
+        dialect: Dialect,
+        header: Header,
+        usage: dict[str, Any],
+    ) -> None:
+        """Write the whole event stream, or as much of it as the faults leave."""
+        await response.prepare(self._request)
+        writer = EventWriter(response, self._performance)
+        try:
+            await self._play(writer, answer, dialect, header, usage)
+        except Broken as fault:
+            self._entry.finish(str(fault))
+        await response.write_eof()
+
+    async def _play(
+        self,
+        writer: EventWriter,
+        answer: Answer,
+        dialect: Dialect,
+        header: Header,
+        usage: dict[str, Any],
+    ) -> None:
+        opening = dialect.opening()
+        if opening:
+            await writer.write(opening)
+        if self._performance.first_ms:
+            await asyncio.sleep(self._performance.first_ms / 1000)
+        await writer.write(dialect.delta(_role(answer)))
+        await self._play_text(writer, answer, dialect, header)
+        await self._interrupt(writer, None)
+        for index, call in enumerate(answer.tool_calls):
+            for delta in tool_deltas(call, index, header.id):
+                await self._metronome.tick()
+                await writer.write(dialect.delta(delta))
+        await writer.write(dialect.delta({}, reason=answer.finish_reason))
+        if header.filter_apart:
+            await writer.write(async_filter_chunk(0, sum(map(len, answer.pieces))))
+        if header.include_usage and not self._performance.no_usage:
+            await writer.write(dialect.usage(usage))
+        # Noted first: a caller who has seen the end may close before this goes on.
+        self._entry.finish(answer.finish_reason)
+        await writer.write(b"[DONE]")
+
+    async def _play_text(
+        self, writer: EventWriter, answer: Answer, dialect: Dialect, header: Header
+    ) -> None:
+        self._metronome.restart()
+        if answer.reasoning:
+            template = ContentTemplate(dialect, header, "reasoning_content")
+            for piece in answer.reasoning:
+                await writer.write(template.fill(piece))
+                await self._metronome.tick()
+        template = ContentTemplate(dialect, header)
+        for count, piece in enumerate(answer.pieces):
+            if self._interruptions:
+                await self._interrupt(writer, count)
+            await writer.write(template.fill(piece))
+            self._entry.count_chunk()
+            if header.filter_apart and count == 0:
+                await writer.write(async_filter_chunk(0, len(piece)))
+            await self._metronome.tick()
+
+    async def whole(self, answer: Answer, dialect: Dialect, usage: dict[str, Any]) -> web.Response:
+        """Make the response that is not streamed, after the time that it would have taken."""
+        performance = self._performance
+        tokens = len(answer.pieces) * performance.token_ms
+        await asyncio.sleep((performance.first_ms + tokens) / 1000)
+        for interruption in self._due(None):
+            match interruption:
+                case Hold() | Stall():
+                    await self._pause(interruption)
+                case Cut():
+                    self._close(reset=interruption.reset)
+                    self._entry.finish("cut")
+                    return web.Response(status=500)
+                case End():
+                    self._entry.finish("end")
+                    return web.Response(body=b"", content_type="application/json")
+                case StreamError():
+                    raise server_error()
+                case Junk():
+                    self._entry.finish("junk")
+                    return web.Response(body=_JUNK, content_type="application/json")
+        message = message_of(answer, self._entry_id())
+        body = dialect.whole(message, answer.finish_reason, usage)
+        self._entry.finish(answer.finish_reason)
+        return web.Response(body=body, content_type="application/json")
+
+    def _entry_id(self) -> str:
+        return f"{self._entry.number:024d}"
+
+    async def _interrupt(self, writer: EventWriter, count: int | None) -> None:
+        """Do everything that is due after so many chunks; None: after the last."""
+        for interruption in self._due(count):
+            match interruption:
+                case Hold() | Stall():
+                    await self._pause(interruption)
+                case Junk():
+                    await writer.write(_JUNK)
+                case Cut():
+                    self._close(reset=interruption.reset)
+                    raise Broken("cut")
+                case End():
+                    raise Broken("end")
+                case StreamError(message=message, code=code):
+                    error = {"message": message, "type": "server_error", "param": None}
+                    await writer.write(encode({"error": error | {"code": code}}))
+                    raise Broken("error")
+
+    def _due(self, count: int | None) -> Iterator[Interruption]:
+        while self._interruptions and (count is None or self._interruptions[0].after <= count):
+            yield self._interruptions.pop(0)
+
+    async def _pause(self, pause: Hold | Stall) -> None:
+        if isinstance(pause, Stall):
+            await asyncio.get_running_loop().create_future()
+            return
+        self._entry.set_held(True)
+        await self._holds.wait(pause.name)
+        self._entry.set_held(False)
+        self._metronome.restart()
+
+    def _close(self, *, reset: bool) -> None:
+        transport = self._request.transport
+        if transport is None:
+            return
+        if not reset:
+            # What was written before still goes out.
+            transport.close()
+            return
+        connection = transport.get_extra_info("socket")
+        if connection is not None:
+            # Lingering for no time makes the close a reset.
+            linger = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        transport.abort()
+
+
+def _role(answer: Answer) -> dict[str, Any]:
+    only_calls = bool(answer.tool_calls) and not answer.pieces
+    return {"role": "assistant", "content": None if only_calls else "", "refusal": None}

@@ -1,0 +1,1 @@
+"""The deployed app. Lower modules never import higher ones: see `.importlinter`."""

@@ -1,0 +1,107 @@
+"""What happens in a turn: the only thing that models produce and protocols encode.
+
+A stream of events is a sequence of **runs**: neighbouring text events of one kind make one run,
+every other event is a run of its own. A `Position` is (run, offset): the runs before it and
+`offset` units of it have been seen, where a unit is a code point of text, or the whole of any
+other event. Runs do not depend on how text was cut into chunks, so a position means the same on
+every instance. `Start` is run 0.
+"""
+
+import re
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from shared.messages import Document, FinishReason, Usage
+
+_POSITION = re.compile(r"([0-9]{1,9})\.([0-9]{1,9})", re.ASCII)
+
+
+class Position(NamedTuple):
+    """How much of a turn has been seen; opaque to callers."""
+
+    run: int
+    offset: int
+
+    def __str__(self) -> str:
+        return f"{self.run}.{self.offset}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Position | None":
+        """The position that `str` made; None where the text is no position."""
+        found = _POSITION.fullmatch(text)
+        return cls(int(found[1]), int(found[2])) if found else None
+
+
+BEGINNING = Position(0, 0)
+
+
+class Start(Struct, frozen=True, tag="start", rename="camel"):
+    """The turn has begun. Without a history (`store: false`) the ids are None."""
+
+    conversation_id: str | None
+    turn_id: str | None
+    action: str
+    model: str
+    new: bool
+
+
+class Citations(Struct, frozen=True, tag="citations"):
+    """The documents that the answer may cite, in the order of their numbers."""
+
+    documents: tuple[Document, ...]
+
+
+class Reasoning(Struct, frozen=True, tag="reasoning"):
+    """A piece of what the model thinks aloud."""
+
+    text: str
+
+
+class Delta(Struct, frozen=True, tag="delta"):
+    """A piece of the answer."""
+
+    text: str
+
+
+class ToolCall(Struct, frozen=True, tag="tool_call"):
+    """One complete call that the model wants made; `arguments` is the model's own JSON text."""
+
+    index: int
+    id: str
+    name: str
+    arguments: str
+
+
+class Error(Struct, frozen=True, tag="error"):
+    """What went wrong after the response began; `code` and `message` as in `errors`."""
+
+    code: str
+    message: str
+    retryable: bool
+
+
+class End(Struct, frozen=True, tag="end", rename="camel"):
+    """The one last event of every turn; `text` is the whole answer."""
+
+    finish_reason: FinishReason
+    usage: Usage
+    text: str
+
+
+class Finish(Struct, frozen=True):
+    """How the model says that it ended. Internal to a turn: callers see `End`.
+
+    `reason` is one of the four that a model gives. `usage` may come with it, after it, or never.
+    """
+
+    reason: FinishReason | None = None
+    usage: Usage | None = None
+    reasoning_tokens: int = 0
+
+
+type TextEvent = Reasoning | Delta
+type StoredEvent = Citations | Reasoning | Delta | ToolCall | Error
+"""What the answer's row keeps; `Start` and `End` are told from its other fields."""
+type ModelEvent = Reasoning | Delta | ToolCall | Finish
+type Event = Start | StoredEvent | End

@@ -1,0 +1,1 @@
+"""The history of conversations: what is kept, and where."""

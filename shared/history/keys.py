@@ -1,0 +1,93 @@
+"""Where each row of the history is: partition keys and row keys.
+
+One partition an owner, so that a turn commits in one transaction and nobody's query can reach
+another's rows. Within it, `,` separates the parts of a key: no id contains one.
+
+    v,<conversation>,!                    the head
+    v,<conversation>,m<9999999999 - n>    message n, so that the newest come first
+    t,<conversation>,<turn>               which number a turn's answer has
+    i,<9999999999999 - ms>,<conversation> the list, newest first
+
+Intents of deletions have a partition of their own.
+"""
+
+import re
+from base64 import urlsafe_b64encode
+from hashlib import sha256
+
+from shared.history.base import Place
+
+INTENTS = "intents"
+"""The partition of what deletions have promised."""
+
+_MOST_NUMBER = 9_999_999_999
+_MOST_TIME = 9_999_999_999_999
+_MAX_OWNER_BYTES = 180
+_INDEX = re.compile(r"i,([0-9]{13}),([A-Za-z0-9_-]{1,64})", re.ASCII)
+
+
+def partition(place: Place) -> str:
+    """The partition of a conversation: its owner's, or its own where it is anonymous."""
+    if place.owner is None:
+        return f"a,{place.conversation}"
+    return owner_partition(place.owner)
+
+
+def owner_partition(owner: str) -> str:
+    """The partition of an owner, whatever characters and however many the name has."""
+    name = owner.encode("utf-8", "surrogatepass")
+    if len(name) <= _MAX_OWNER_BYTES:
+        return f"u,{_base64url(name)}"
+    return f"h,{_base64url(sha256(name).digest())}"
+
+
+def head(conversation: str) -> str:
+    return f"v,{conversation},!"
+
+
+def message(conversation: str, number: int) -> str:
+    return f"v,{conversation},m{_MOST_NUMBER - number:010d}"
+
+
+def messages_end(conversation: str) -> str:
+    """Above every message of the conversation."""
+    return f"v,{conversation},n"
+
+
+def message_number(key: str) -> int | None:
+    """The number in a message's key; None: it is no such key."""
+    digits = key.rpartition(",m")[2]
+    if len(digits) == 10 and digits.isascii() and digits.isdecimal():
+        return _MOST_NUMBER - int(digits)
+    return None
+
+
+def turn(conversation: str, turn_id: str) -> str:
+    return f"t,{conversation},{turn_id}"
+
+
+def turns(conversation: str) -> tuple[str, str]:
+    """From and up to: every turn of the conversation."""
+    return f"t,{conversation},", f"t,{conversation}-"
+
+
+def index(updated: int, conversation: str) -> str:
+    return f"i,{_MOST_TIME - updated:013d},{conversation}"
+
+
+INDEXES = ("i,", "i-")
+"""From and up to: every conversation of the list."""
+
+
+def index_parts(key: str) -> tuple[int, str] | None:
+    """`updated` and conversation in an index key; None: it is no such key."""
+    found = _INDEX.fullmatch(key)
+    return (_MOST_TIME - int(found[1]), found[2]) if found else None
+
+
+def intent(place: Place) -> str:
+    return f"{partition(place)},{place.conversation}"
+
+
+def _base64url(data: bytes) -> str:
+    return urlsafe_b64encode(data).rstrip(b"=").decode("ascii")

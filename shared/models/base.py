@@ -1,0 +1,26 @@
+"""What a turn needs of a model."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from shared.events import ModelEvent
+from shared.messages import ModelRequest
+
+
+class ChatModel(Protocol):
+    """One connection to a model service."""
+
+    def ask(
+        self, request: ModelRequest
+    ) -> AbstractAsyncContextManager[AsyncIterator[Sequence[ModelEvent]]]:
+        """Ask once. Entering sends the request, leaving closes the connection at once.
+
+        Entering raises what the service answered instead of a stream: `ModelRefused`,
+        `RateLimited`, `ModelUnavailable`, `ModelTimeout`, `ContentFiltered`,
+        `ContextLengthExceeded`, `InvalidRequest`. What may help is tried again before that,
+        within one budget of time. Iterating gives what arrived together, and raises the same
+        errors for one inside the stream. The stream's `Finish` says how the model ended; a stream
+        that ends without a reason broke off.
+        """
+        ...

@@ -1,0 +1,129 @@
+"""From an action and a request to what a model is asked; bounded before it is rendered."""
+
+from dataclasses import dataclass
+
+import msgspec
+
+from shared.errors import FieldLocked, InvalidRequest, PayloadTooLarge
+from shared.messages import ChatRequest, Document, ModelRequest
+from shared.prompts.actions import Action
+from shared.prompts.template import (
+    PLAIN,
+    WITH_CONTEXT,
+    check_template,
+    context_length,
+    render,
+    render_context,
+    rendered_length,
+)
+from shared.settings import Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A checked request, ready to be rendered once the window is known."""
+
+    action: Action
+    request: ChatRequest
+    model: str
+    template: str
+
+    @property
+    def documents(self) -> tuple[Document, ...]:
+        """What the answer may cite, without the content: nobody is shown it, and it may be long."""
+        context = self.request.context
+        if not isinstance(context, tuple):
+            return ()
+        return tuple(msgspec.structs.replace(document, content="") for document in context)
+
+    def render(self, window: tuple[dict[str, str], ...]) -> ModelRequest:
+        """System prompt, window (or the caller's own `history`), rendered prompt."""
+        request, action = self.request, self.action
+        past = window
+        if request.history is not None:
+            past = tuple({"role": m.role, "content": m.content} for m in request.history)
+        user = render(self.template, request.user_prompt, render_context(request.context))
+        chosen = msgspec.to_builtins(request.options) if request.options else {}
+        if request.temperature is not None:
+            chosen["temperature"] = request.temperature
+        if request.max_completion_tokens is not None:
+            chosen["max_completion_tokens"] = request.max_completion_tokens
+        defaults: dict[str, object] = {"temperature": action.temperature}
+        if action.max_completion_tokens is not None:
+            defaults["max_completion_tokens"] = action.max_completion_tokens
+        return ModelRequest(
+            model=self.model,
+            messages=(
+                {"role": "system", "content": request.system_prompt or action.system_prompt},
+                *past,
+                {"role": "user", "content": user},
+            ),
+            parameters=defaults | chosen,
+            chosen=frozenset(chosen) | ({"model"} if request.model else frozenset()),
+        )
+
+
+def check_locks(action: Action, request: ChatRequest) -> None:
+    """Raises `FieldLocked` for a field that the action does not open to its callers."""
+    given = {
+        "connection": request.connection,
+        "model": request.model,
+        "systemPrompt": request.system_prompt,
+        "promptTemplate": request.prompt_template,
+        "options": request.options,
+    }
+    for field, value in given.items():
+        if value is not None and field not in action.caller_fields:
+            setting = (
+                "CHAT_CALLER_FIELDS"
+                if action.name == "default"
+                else "its callerFields in actions.json"
+            )
+            raise FieldLocked(
+                f"The action {action.name} does not let callers set {field}. Leave it out, or "
+                f"have {setting} name it.",
+                field=field,
+            )
+
+
+def make_prompt(action: Action, request: ChatRequest, model: str, limits: Limits) -> Prompt:
+    """Check template and sizes. Raises `InvalidRequest` and `PayloadTooLarge` by field."""
+    has_context = bool(request.context)
+    template = request.prompt_template
+    if template is None:
+        template = action.prompt_template
+    if template is None:
+        template = WITH_CONTEXT if has_context else PLAIN
+    check_template(template, has_context=has_context)
+    if (tokens := request.max_completion_tokens) and tokens > limits.completion_tokens:
+        raise InvalidRequest(
+            f"maxCompletionTokens must be at most {limits.completion_tokens}.",
+            field="maxCompletionTokens",
+        )
+    if len(request.user_prompt) > limits.prompt_chars:
+        raise PayloadTooLarge(
+            f"The prompt has {len(request.user_prompt)} characters; the limit is "
+            f"{limits.prompt_chars}.",
+            field="userPrompt",
+        )
+    _check_input(action, request, template, limits.input_chars)
+    return Prompt(action, request, model, template)
+
+
+def _check_input(action: Action, request: ChatRequest, template: str, most: int) -> None:
+    context = context_length(request.context)
+    whole = rendered_length(template, request.user_prompt, context)
+    without_context = rendered_length(template, request.user_prompt, 0)
+    parts = {
+        "systemPrompt": len(request.system_prompt or action.system_prompt),
+        "history": sum(len(m.content) for m in request.history or ()),
+        "context": whole - without_context,
+        "userPrompt": without_context,
+    }
+    if (total := sum(parts.values())) > most:
+        field = max(parts, key=lambda name: parts[name])
+        raise PayloadTooLarge(
+            f"System prompt, history, context and prompt together would have {total} characters, "
+            f"most of them from {field}; the limit is {most}.",
+            field=field,
+        )

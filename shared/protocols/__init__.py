@@ -1,0 +1,1 @@
+"""Ways to say requests and events on the wire."""

@@ -1,0 +1,73 @@
+"""Which response form `Accept` asks for (RFC 9110, 12.5.1)."""
+
+from typing import Literal
+
+from shared.errors import NotAcceptable
+
+type Form = Literal["text", "ndjson", "sse", "json"]
+
+_FORMS: dict[str, tuple[Form, str]] = {
+    "text/plain": ("text", "text/plain; charset=utf-8"),
+    "application/octet-stream": ("text", "application/octet-stream"),
+    "application/x-ndjson": ("ndjson", "application/x-ndjson"),
+    "application/jsonl": ("ndjson", "application/jsonl"),
+    "text/event-stream": ("sse", "text/event-stream"),
+    "application/json": ("json", "application/json"),
+}
+_WILDCARDS = {
+    "*/*": tuple(_FORMS),
+    "text/*": ("text/plain", "text/event-stream"),
+    "application/*": (
+        "application/json",
+        "application/octet-stream",
+        "application/x-ndjson",
+        "application/jsonl",
+    ),
+}
+"""What each stands for: the first type that a more specific range does not rank lower."""
+
+
+def choose_form(accept: str | None, *, through_static_web_apps: bool) -> tuple[Form, str]:
+    """The form and its content type. Raises `NotAcceptable`.
+
+    The highest `q` wins, then the first listed. Static Web Apps buffers text/plain, so that text
+    goes through it as bytes, unless text/plain was asked for by name.
+    """
+    asked = _qualities(accept if accept and accept.strip() else "*/*")
+    for name, quality in sorted(asked.items(), key=lambda item: -item[1]):
+        for media_type in _WILDCARDS.get(name, (name,)):
+            if quality > 0 and media_type in _FORMS and _quality(media_type, asked) >= quality:
+                form, content_type = _FORMS[media_type]
+                if form == "text" and name != "text/plain" and through_static_web_apps:
+                    content_type = "application/octet-stream"
+                return form, content_type
+    raise NotAcceptable(
+        "Accept must name one of text/plain, application/octet-stream, application/x-ndjson, "
+        "application/jsonl, text/event-stream or application/json."
+    )
+
+
+def _qualities(accept: str) -> dict[str, float]:
+    """The ranges of the header with their `q`, in the order of the header."""
+    asked: dict[str, float] = {}
+    for item in accept.split(","):
+        name, *parameters = (part.strip().lower() for part in item.split(";"))
+        asked[name] = max(_q(parameters), asked.get(name, 0.0))
+    return asked
+
+
+def _quality(media_type: str, asked: dict[str, float]) -> float:
+    """By the most specific range that the type is in."""
+    ranges = (media_type, f"{media_type.partition('/')[0]}/*", "*/*")
+    return next((asked[name] for name in ranges if name in asked), 0.0)
+
+
+def _q(parameters: list[str]) -> float:
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name.strip() == "q":
+            try:
+                return min(1.0, max(0.0, float(value)))
+            except ValueError:
+                return 0.0
+    return 1.0

@@ -1,0 +1,248 @@
+"""The composition root: the only importer of concrete backends. Everything is opened when needed.
+
+Nothing heavy is imported with this module: a cold start pays for what its first request uses, and
+`warm` pays for the rest in the background.
+"""
+
+import asyncio
+import gc
+import logging
+import time
+from collections.abc import Coroutine
+from functools import cached_property, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from shared.errors import ChatError, InvalidRequest, Misconfigured, ModelRefused, Unauthenticated
+from shared.history.base import HistoryStore
+from shared.history.codec import MAX_BODY_BYTES
+from shared.history.store import Store
+from shared.identity import principal
+from shared.identity.tokens import IdentityUnavailable, SharedTokens
+from shared.messages import Caller, ChatRequest
+from shared.models.base import ChatModel
+from shared.models.connect import open_model
+from shared.prompts.actions import FILE, Action, Actions, load_actions
+from shared.prompts.prompt import Prompt, check_locks, make_prompt
+from shared.protocols.native.encoders import HEARTBEAT_SECONDS
+from shared.settings import Connection, IdentitySettings, Settings
+from shared.turns.turn import Bounds
+from shared.turns.turns import TurnLimits, Turns
+
+if TYPE_CHECKING:
+    from shared.models.completions import ChatCompletions
+
+logger = logging.getLogger(__name__)
+
+RESPOND_WITHIN_SECONDS = 5.0
+READINESS_SECONDS = 10.0
+RESERVED_BYTES = 10_000
+"""Of an answer's row, for the error that may end it."""
+
+
+class Services:
+    """One app's parts, in one process. Properties raise `Misconfigured`."""
+
+    def __init__(self, settings: Settings, root: Path) -> None:
+        quiet_sdks()
+        self.settings = settings
+        self._root = root
+        self._models: dict[str, ChatCompletions] = {}
+        self._credentials: dict[IdentitySettings, SharedTokens] = {}
+        self._background: set[asyncio.Task[Any]] = set()
+        self._readiness: tuple[float, asyncio.Task[list[dict[str, str]]]] | None = None
+
+    @cached_property
+    def actions(self) -> Actions:
+        path = self._root / FILE
+        try:
+            content = path.read_bytes() if path.exists() else None
+        except OSError as exc:
+            raise Misconfigured(f"{FILE} cannot be read: {exc.strerror}.") from exc
+        return load_actions(content, self.settings)
+
+    @cached_property
+    def store(self) -> HistoryStore:
+        from shared.history.table import TableRows
+
+        storage = self.settings.storage
+        credential = self._credential(storage.identity) if storage.endpoint else None
+        return Store(TableRows(storage, credential))
+
+    @cached_property
+    def turns(self) -> Turns:
+        limits = self.settings.limits
+        return Turns(
+            lambda: self.store,
+            TurnLimits(
+                concurrent=limits.concurrent_turns,
+                history_messages=limits.history_messages,
+                history_tokens=limits.history_tokens,
+                respond_within=RESPOND_WITHIN_SECONDS,
+                turn=Bounds(
+                    max_bytes=MAX_BODY_BYTES - RESERVED_BYTES,
+                    model_timeout=limits.model_timeout,
+                    grace=limits.disconnect_grace,
+                    heartbeat=HEARTBEAT_SECONDS,
+                ),
+            ),
+            _now,
+        )
+
+    def caller(self, principals: list[str]) -> Caller:
+        """Who calls, by the values of the platform's header. Raises `Unauthenticated`."""
+        if len(principals) > 1:
+            raise Unauthenticated("x-ms-client-principal came more than once.")
+        return principal.caller(self.settings.auth, principals[0] if principals else None)
+
+    def prepare(self, request: ChatRequest) -> tuple[Prompt, ChatModel]:
+        """The request checked against its action, and the model it goes to."""
+        action = self.actions.get(request.action)
+        check_locks(action, request)
+        names = self.settings.connection_names
+        if request.connection is not None and request.connection not in names:
+            raise InvalidRequest(
+                f"There is no connection of that name. There are: {', '.join(names)}.",
+                field="connection",
+            )
+        connection, model = self._asked(action, request)
+        prompt = make_prompt(action, request, model, self.settings.limits)
+        return prompt, self._model(connection)
+
+    async def readiness(self) -> list[dict[str, str]]:
+        """What does not work, by part; asked at most once in 10 s, whoever asks."""
+        now = asyncio.get_running_loop().time()
+        if self._readiness is None or now - self._readiness[0] > READINESS_SECONDS:
+            self._readiness = now, self.in_background(self._probe())
+        return await asyncio.shield(self._readiness[1])
+
+    def in_background[T](self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Run it apart from any request: held until it is done, and the log says if it failed."""
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def warm(self) -> None:
+        """Begin to load and connect what the first request needs, where a loop runs already."""
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return
+        self.in_background(self._warm())
+
+    async def aclose(self) -> None:
+        """Stop all turns and what runs in the background, and close every connection."""
+        if "turns" in self.__dict__:
+            await self.turns.aclose()
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+        for model in self._models.values():
+            await model.aclose()
+        if "store" in self.__dict__:
+            await self.store.aclose()
+        for credential in self._credentials.values():
+            await credential.aclose()
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._background.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.warning("Work in the background failed", exc_info=error)
+
+    def _asked(self, action: Action, request: ChatRequest) -> tuple[Connection, str]:
+        """Which connection and model a request goes to. Raises `Misconfigured`."""
+        connection = self.settings.connection(request.connection or action.connection)
+        model = request.model or (None if request.connection else action.model) or connection.model
+        if model is None:
+            raise Misconfigured(
+                f"{connection.setting('model')} is missing: the deployment or model to ask."
+            )
+        return connection, model
+
+    def _model(self, connection: Connection) -> "ChatCompletions":
+        """One client for each connection; `CHAT_CONNECTIONS` bounds their number."""
+        model = self._models.get(connection.name)
+        if model is None:
+            token = None
+            if connection.signs_in:
+                token = partial(self._token, connection)
+            model = self._models[connection.name] = open_model(connection, token)
+        return model
+
+    async def _token(self, connection: Connection) -> str:
+        try:
+            return await self._credential(connection.identity).token(connection.scope)
+        except IdentityUnavailable as exc:
+            raise ModelRefused(
+                f"{exc.message} Look at {connection.setting('credential')}."
+            ) from exc
+
+    def _credential(self, identity: IdentitySettings) -> "SharedTokens":
+        from shared.identity.credentials import credential as open_credential
+
+        credential = self._credentials.get(identity)
+        if credential is None:
+            credential = self._credentials[identity] = open_credential(identity)
+        return credential
+
+    async def _probe(self) -> list[dict[str, str]]:
+        failures: dict[str, dict[str, str]] = {}
+        checks = {
+            "store": self._check_store,
+            "model": self._check_model,
+            "settings": self._check_settings,
+        }
+        for part, check in checks.items():
+            try:
+                await check()
+            except ChatError as error:
+                failure = {"part": part, "code": error.code, "detail": error.message}
+                failures.setdefault(error.message, failure)
+        return list(failures.values())
+
+    async def _check_store(self) -> None:
+        await self.store.ready()
+
+    async def _check_model(self) -> None:
+        connection = self.settings.connection()
+        await self._model(connection).warm()
+        if connection.signs_in:
+            await self._token(connection)
+
+    async def _check_settings(self) -> None:
+        """All that the other checks did not read: a wrong one is told before a caller meets it."""
+        settings = self.settings
+        _ = settings.auth, settings.limits, settings.allowed_origins
+        for name in settings.connection_names:
+            settings.connection(name)
+        for action in self.actions:
+            self._asked(action, ChatRequest(user_prompt=""))
+
+    async def _warm(self) -> None:
+        await asyncio.to_thread(_import_backends)
+        try:
+            await self._probe()
+        except Exception:
+            logger.warning("Warming up failed; the first request will say why.", exc_info=True)
+        # What is loaded now stays: walking the SDKs' types would stop every stream for a tenth of
+        # a second, again and again.
+        gc.freeze()
+
+
+def quiet_sdks() -> None:
+    """The SDKs' clients log every request at INFO, headers and all: that is noise, and time."""
+    for name in ("azure", "httpx2", "msal"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _import_backends() -> None:
+    """In a thread: the SDKs take half a second to import, and the loop has requests to serve."""
+    import aiohttp  # noqa: F401
+    import azure.core.credentials  # noqa: F401
+    import openai
+    import openai._base_client  # noqa: F401
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000

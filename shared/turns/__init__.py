@@ -1,0 +1,1 @@
+"""Run, watch and stop a turn: the use case, where model, history and protocol meet."""

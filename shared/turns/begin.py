@@ -1,0 +1,144 @@
+"""How a turn begins in the store, or is found to be there already.
+
+No refusal before the turn's own row was looked up: it may be older than the window. No error code
+is a verdict: after a conflict or a lost reply, look whose row it is.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from shared.errors import ChatError, ConversationBusy, NotFound, StoreUnavailable, TurnMismatch
+from shared.history.base import (
+    Answer,
+    Begun,
+    Conflict,
+    Head,
+    HistoryStore,
+    NewTurn,
+    Place,
+    View,
+)
+from shared.turns.follow import settled, usage_of
+
+GIVE_UP_SECONDS = 10.0
+"""Of conflicts and lost replies, before the store counts as unavailable."""
+PAUSE_SECONDS = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is to be begun: all of `NewTurn` but what only the store's state can tell."""
+
+    place: Place
+    turn: NewTurn
+    replaces: str | None
+    brought_id: bool
+    """The caller brought the turn's id, so that it may be there already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The turn is ours: the window's view was read in the request that found it free."""
+
+    begun: Begun
+    view: View
+    sent: float
+    """When the write was sent, by the loop's clock: the lease counts from there."""
+
+
+async def begin_turn(
+    store: HistoryStore, asked: Asked, messages: int, clock: Callable[[], int]
+) -> Opened | Answer:
+    """Begin it, or give the answer of the turn of that id, which may be running elsewhere.
+
+    Raises `ConversationBusy`, `TurnMismatch`, `NotFound`, `PayloadTooLarge`, `StoreUnavailable`.
+    """
+    loop = asyncio.get_running_loop()
+    place, turn = asked.place, asked.turn
+    tried: Head | None = None
+    trying = False
+    sent = loop.time()
+    view = View(None)
+    give_up = loop.time() + GIVE_UP_SECONDS
+    cause = "Try again."
+    while True:
+        late = loop.time() >= give_up  # one more look: what was sent last may have landed
+        try:
+            seen = await store.read(place, messages)
+            if seen.head is not None and seen.head.deleted:
+                raise NotFound("There is no such conversation.")
+            found = await _look_up(store, asked, seen, always=trying)
+        except StoreUnavailable:
+            if not trying or late:
+                raise
+            await asyncio.sleep(PAUSE_SECONDS)  # it may have landed: that is not left open
+            continue
+        if found is not None:
+            if found.nonce == turn.nonce and found.running and seen.head is not None:
+                return Opened(Begun(place, seen.head, tried, found), view, sent)
+            if found.digest != turn.digest:
+                raise TurnMismatch(
+                    f"Turn {turn.turn_id} was asked with another body: use a new turnId."
+                )
+            if not found.over(clock()):
+                return found
+            return await settled(store, place, found.number, turn.turn_id, clock)
+        newest = _newest(seen)
+        dead = newest if newest is not None and newest.over(clock()) else None
+        if dead is None and (refusal := _refusal(asked, newest)):
+            raise refusal
+        if late:
+            raise StoreUnavailable(f"The history took no new turn. {cause}", retry_after=2)
+        if dead is not None:
+            await _reap(store, place, dead)
+            continue
+        view, tried, trying, sent = seen, seen.head, True, loop.time()
+        new = turn if asked.replaces is None else replace(turn, replaces=newest)
+        try:
+            begun = await store.begin(place, seen.head, new, clock())
+        except (Conflict, StoreUnavailable) as exc:
+            if isinstance(exc, StoreUnavailable):
+                cause = exc.message
+            await asyncio.sleep(PAUSE_SECONDS)
+            continue
+        return Opened(begun, view, sent)
+
+
+def _newest(view: View) -> Answer | None:
+    """The newest turn; None where there is none, or where its row cannot be read."""
+    if view.head is None or not view.answers:
+        return None
+    newest = view.answers[0]
+    return newest if newest.number == view.head.next - 1 else None
+
+
+async def _look_up(store: HistoryStore, asked: Asked, view: View, *, always: bool) -> Answer | None:
+    """The turn's own row: in the view, or, before any refusal or after a conflict, by its id."""
+    turn_id = asked.turn.turn_id
+    for answer in view.answers:
+        if answer.turn_id == turn_id:
+            return answer
+    if not asked.brought_id or view.head is None:
+        return None
+    if not always and _refusal(asked, _newest(view)) is None:
+        return None
+    number = await store.find(asked.place, turn_id)
+    return None if number is None else await store.answer(asked.place, number)
+
+
+def _refusal(asked: Asked, newest: Answer | None) -> ChatError | None:
+    if newest is not None and newest.running:
+        return ConversationBusy(newest.turn_id)
+    if asked.replaces is not None and (newest is None or newest.turn_id != asked.replaces):
+        return TurnMismatch(
+            f"replaces must name the conversation's last turn, which {asked.replaces} is not."
+        )
+    return None
+
+
+async def _reap(store: HistoryStore, place: Place, answer: Answer) -> None:
+    try:
+        await store.reap(place, answer, usage_of(answer))
+    except Conflict:
+        await asyncio.sleep(0)  # somebody else wrote: the next read says what

@@ -1,0 +1,131 @@
+"""A turn that does not run here, told from its row: replayed, or followed while it runs."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from shared.errors import InternalError, NotFound, StoreUnavailable
+from shared.events import Delta, End, Error, Event, Position, Reasoning, Start, StoredEvent
+from shared.history.base import Answer, Conflict, HistoryStore, Place
+from shared.messages import Usage
+from shared.prompts.tokens import estimate_tokens
+from shared.turns.buffer import TurnBuffer, Watch
+
+logger = logging.getLogger(__name__)
+
+POLL_SECONDS = 1.0
+
+
+def start_event(place: Place, answer: Answer) -> Start:
+    """The `start` of a turn that is stored."""
+    return Start(
+        place.conversation, answer.turn_id, answer.action, answer.model, answer.number == 1
+    )
+
+
+def end_event(answer: Answer) -> End:
+    """The `end` of a turn that is stored as ended."""
+    return End(answer.finish_reason or "incomplete", answer.usage or usage_of(answer), answer.text)
+
+
+def usage_of(answer: Answer) -> Usage:
+    """An estimate, for a turn whose model never said; its prompt is not stored."""
+    tokens = sum(estimate_tokens(r.text) for r in answer.runs if isinstance(r, Delta | Reasoning))
+    return Usage(0, tokens, tokens, estimated=True)
+
+
+def replay(place: Place, answer: Answer) -> TurnBuffer:
+    """The events of an ended turn."""
+    buffer = TurnBuffer()
+    buffer.extend((start_event(place, answer), *answer.runs, end_event(answer)))
+    return buffer
+
+
+async def settled(
+    store: HistoryStore, place: Place, number: int, turn_id: str, clock: Callable[[], int]
+) -> Answer:
+    """The turn's row, reaped first where its instance died. Raises `NotFound`."""
+    while True:
+        answer = await store.answer(place, number)
+        if answer is None or answer.turn_id != turn_id:
+            raise NotFound("There is no such turn.")
+        if not answer.over(clock()):
+            return answer
+        try:
+            await store.reap(place, answer, usage_of(answer))
+        except Conflict:
+            await asyncio.sleep(0)  # somebody else wrote: the row says what
+
+
+class Follower:
+    """Reads the row of a turn that runs on another instance, for one watcher."""
+
+    def __init__(
+        self, store: HistoryStore, place: Place, answer: Answer, clock: Callable[[], int]
+    ) -> None:
+        self._store = store
+        self._place = place
+        self._answer = answer
+        self._clock = clock
+        self._buffer = TurnBuffer()
+        self._buffer.append(start_event(place, answer))
+        self._shown: tuple[StoredEvent, ...] = ()
+        self._show(answer)
+
+    def watch(self, position: Position, heartbeat: float) -> Watch:
+        """Begin to follow; the watch's close ends it."""
+        following = asyncio.create_task(self._run())
+
+        def leave(_watch: Watch) -> None:
+            following.cancel()
+
+        return Watch(self._buffer, position, heartbeat, leave)
+
+    async def _run(self) -> None:
+        try:
+            await self._follow()
+        except Exception:  # whoever waits is told, whatever went wrong
+            logger.exception("A turn could not be followed")
+            error = InternalError("The turn could not be followed; the backend's log says more.")
+            self._buffer.append(Error(error.code, error.message, error.retryable))
+            answer = self._answer
+            self._buffer.append(End("error", usage_of(answer), answer.text))
+
+    async def _follow(self) -> None:
+        while self._buffer.end is None:
+            await asyncio.sleep(POLL_SECONDS)
+            try:
+                answer = await settled(
+                    self._store,
+                    self._place,
+                    self._answer.number,
+                    self._answer.turn_id,
+                    self._clock,
+                )
+                if answer.nonce != self._answer.nonce:
+                    raise NotFound("It was undone, and begun again.")
+            except NotFound:
+                self._buffer.append(End("cancelled", usage_of(self._answer), self._answer.text))
+            except StoreUnavailable:
+                continue
+            else:
+                self._show(answer)
+
+    def _show(self, answer: Answer) -> None:
+        self._answer = answer
+        self._buffer.extend(_missing(self._shown, answer.runs))
+        self._shown = answer.runs
+        if not answer.running:
+            self._buffer.append(end_event(answer))
+
+
+def _missing(shown: tuple[StoredEvent, ...], runs: tuple[StoredEvent, ...]) -> list[Event]:
+    """What `runs` has beyond `shown`, which is its beginning."""
+    if not shown:
+        return list(runs)
+    last, now = shown[-1], runs[len(shown) - 1]
+    grown: list[Event] = []
+    if isinstance(now, Delta | Reasoning) and isinstance(last, Delta | Reasoning):
+        rest = now.text[len(last.text) :]
+        grown = [type(now)(rest)] if rest else []
+    return [*grown, *runs[len(shown) :]]

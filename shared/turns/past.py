@@ -1,0 +1,51 @@
+"""The conversation's visible turns, newest first, from what the one read gave."""
+
+from collections.abc import Sequence
+
+from shared.history.base import Answer, HistoryStore, Place, View
+from shared.prompts.window import PastTurn
+
+
+async def load_past(
+    store: HistoryStore, place: Place, view: View, replaces: str | None, messages: int
+) -> Sequence[PastTurn]:
+    """Turns that are ended and not replaced. Where hidden rows filled the read, one more."""
+    start = view.answers[0].number if view.answers else -1
+    if replaces is not None and view.answers and view.answers[0].turn_id == replaces:
+        start = _below(view.answers[0])
+    turns, wanted, hid = _visible(view, start)
+    hid = hid or replaces is not None
+    if hid and view.lowest > 0 and wanted > 0 and 2 * len(turns) < messages:
+        more = await store.read_below(place, wanted + 1, messages)
+        turns += _visible(more, wanted)[0]
+    return turns
+
+
+def _visible(view: View, start: int) -> tuple[list[PastTurn], int, bool]:
+    """The turns from number `start` down, the number that comes next, whether any are hidden."""
+    turns: list[PastTurn] = []
+    hid = False
+    for answer in view.answers:
+        if answer.number > start:
+            continue
+        if answer.number == view.lowest:  # the read ends between it and its question
+            break
+        question = view.question(answer.number - 1)
+        start = _below(answer)
+        hid = hid or answer.hides is not None
+        if question is not None and not answer.running:
+            turns.append(
+                PastTurn(
+                    question.text,
+                    answer.text,
+                    answer.finish_reason,
+                    answer.usage,
+                    answer.reasoning_tokens,
+                )
+            )
+    return turns, start, hid
+
+
+def _below(answer: Answer) -> int:
+    """The number of the answer below this one and below all that it hides."""
+    return answer.number - 2 if answer.hides is None else answer.hides - 1

@@ -1,0 +1,303 @@
+"""One running turn: it reads the model, apart from whoever watches, and ends truthfully.
+
+The turn's task outlives its caller. A watcher that leaves only unsubscribes; when nobody has
+watched for the grace, the turn ends as `disconnected`.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from shared.errors import ChatError, ContentFiltered, InternalError, ModelBrokeOff, ModelTimeout
+from shared.events import BEGINNING, Delta, End, Error, Finish, Position, Reasoning, StoredEvent
+from shared.messages import FinishReason, ModelRequest, Usage
+from shared.models.base import ChatModel
+from shared.prompts.tokens import estimate_messages, estimate_tokens
+from shared.turns.buffer import TurnBuffer, Watch, size_in_bytes
+from shared.turns.writer import TurnWriter, Verdict
+
+logger = logging.getLogger(__name__)
+
+FRAME_SECONDS = 1 / 20
+"""Between two reads of a model that is faster than that, on an instance that is busy; what comes
+meanwhile leaves together. What a frame costs is what bounds the callers of an instance."""
+BUSY_TURNS = 50
+"""From so many turns on an instance is busy; one with fewer waits for as much less."""
+FRAME_BYTES = 64
+"""A read that gave so much is worth a frame of its own: a model is never slowed down."""
+
+TAIL_SECONDS = 5.0
+"""How long a model may take, after it said why it ended, to say what it used."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """What limits a turn; times in seconds."""
+
+    max_bytes: int
+    """Of text, reasoning included."""
+    model_timeout: float
+    grace: float
+    heartbeat: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    reason: FinishReason
+    error: ChatError | None = None
+
+
+class Turn:
+    """A turn that runs on this instance.
+
+    A response begins at the first event, and at the latest at `respond_by` (the loop's clock): what
+    fails before that is the turn's refusal, with a true HTTP status, and leaves nothing behind.
+    `load` tells how many turns the instance runs.
+    """
+
+    def __init__(
+        self,
+        *,
+        turn_id: str,
+        digest: str,
+        result_name: str,
+        model: ChatModel,
+        request: ModelRequest,
+        buffer: TurnBuffer,
+        bounds: Bounds,
+        writer: TurnWriter | None,
+        cancel_on_leave: bool,
+        respond_by: float,
+        load: Callable[[], int],
+    ) -> None:
+        self.turn_id = turn_id
+        self.digest = digest
+        self.result_name = result_name
+        self.over = asyncio.Event()
+        """Set once the turn has ended and nothing of it runs."""
+        self.buffer = buffer
+        self._model = model
+        self._request = request
+        self._bounds = bounds
+        self._writer = writer
+        self._grace = 0.0 if cancel_on_leave else bounds.grace
+        self._respond_by = respond_by
+        self._load = load
+        self._watchers = 0
+        self._responding = asyncio.Event()
+        self._refusal: ChatError | None = None
+        self._interrupted: asyncio.Future[_Outcome] = asyncio.get_running_loop().create_future()
+        self._finish = Finish()
+        self._heard = 0.0
+        self._silence_timer: asyncio.TimerHandle | None = None
+        self._grace_timer: asyncio.TimerHandle | None = None
+
+    async def join(self, position: Position = BEGINNING) -> Watch:
+        """Watch, once a response may begin. Raises what the turn was refused with."""
+        watch = self.watch(position)
+        try:
+            await self._responding.wait()
+            if self._refusal is not None:
+                raise self._refusal
+        except BaseException:
+            watch.close()
+            raise
+        return watch
+
+    def watch(self, position: Position) -> Watch:
+        self._watchers += 1
+        if self._grace_timer is not None:
+            self._grace_timer.cancel()
+            self._grace_timer = None
+        return Watch(self.buffer, position, self._bounds.heartbeat, self._left)
+
+    def stop(self) -> None:
+        """End it on purpose; what was generated is kept."""
+        self._interrupt(_Outcome("cancelled"))
+
+    def abandon(self) -> None:
+        """End it because the instance goes away; what was generated is kept."""
+        self._interrupt(_Outcome("incomplete"))
+
+    async def run(self) -> None:
+        """Run to the end. Never raises but for cancellation of the whole instance."""
+        loop = asyncio.get_running_loop()
+        respond_timer = loop.call_at(self._respond_by, self._responding.set)
+        keeping = asyncio.create_task(self._writer.keep()) if self._writer else None
+        try:
+            outcome = await self._generate(keeping)
+            respond_timer.cancel()
+            verdict = await self._let_go(keeping)
+            await self._conclude(outcome, verdict)
+        except Exception as exc:  # whoever waits is told, whatever went wrong
+            self._fail(_unexpected(exc))
+        finally:
+            respond_timer.cancel()
+            if self._grace_timer is not None:
+                self._grace_timer.cancel()
+            if keeping is not None and not keeping.done():
+                keeping.cancel()
+            self._responding.set()
+            self.over.set()
+
+    async def _generate(self, keeping: "asyncio.Task[Verdict | None] | None") -> _Outcome:
+        """Until the model ends, somebody interrupts, or the row is lost."""
+        reading = asyncio.create_task(self._read())
+        self._heard = asyncio.get_running_loop().time()
+        self._watch_silence()
+        waited: set[asyncio.Future[Any]] = {reading, self._interrupted}
+        if keeping is not None:
+            waited.add(keeping)
+        try:
+            await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            if self._silence_timer is not None:
+                self._silence_timer.cancel()
+            if not reading.done():
+                reading.cancel()
+            await asyncio.wait({reading})
+        if self._finish.reason is not None:  # the model's own end stands, whatever came after
+            return _Outcome(self._finish.reason)
+        if self._interrupted.done():
+            return self._interrupted.result()
+        if reading.cancelled():
+            return _Outcome("incomplete")
+        error = reading.exception()
+        if error is None:
+            return reading.result()
+        if isinstance(error, ModelBrokeOff) and self._responding.is_set():
+            return _Outcome("incomplete")
+        if not isinstance(error, ChatError):
+            error = _unexpected(error)
+        return _Outcome("content_filter" if isinstance(error, ContentFiltered) else "error", error)
+
+    async def _read(self) -> _Outcome:
+        loop = asyncio.get_running_loop()
+        shown = 0.0
+        async with self._model.ask(self._request) as stream:
+            async for events in stream:
+                self._heard = loop.time()
+                if self._writer is not None and self._heard > self._writer.fence:
+                    if await self._writer.save() is not None:
+                        return _Outcome("incomplete")  # or whatever the writer's verdict says
+                    self._heard = loop.time()
+                size = self.buffer.size
+                for event in events:
+                    if isinstance(event, Finish):
+                        self._take_finish(event)
+                    elif not self._show(event):
+                        return _Outcome("length")
+                frame = FRAME_SECONDS * min(1.0, self._load() / BUSY_TURNS)
+                small = self.buffer.size - size < FRAME_BYTES
+                if small and self._heard - shown < frame and self._finish.reason is None:
+                    # All turns wait for the same moments: a wake-up serves them all.
+                    await asyncio.sleep(frame - loop.time() % frame)
+                shown = loop.time()
+        return _Outcome("incomplete")
+
+    def _show(self, event: StoredEvent) -> bool:
+        if self.buffer.size + size_in_bytes(event) > self._bounds.max_bytes:
+            return False
+        self.buffer.append(event)
+        if not self._responding.is_set():
+            self._responding.set()
+        return True
+
+    def _take_finish(self, finish: Finish) -> None:
+        self._finish = Finish(
+            finish.reason or self._finish.reason,
+            finish.usage or self._finish.usage,
+            finish.reasoning_tokens or self._finish.reasoning_tokens,
+        )
+
+    def _watch_silence(self) -> None:
+        """The pump's own clock: a read time-out would arm a timer for every chunk."""
+        loop = asyncio.get_running_loop()
+        limit = self._bounds.model_timeout
+        if self._finish.reason is not None:
+            limit = min(limit, TAIL_SECONDS)
+        left = self._heard + limit - loop.time()
+        if left <= 0:
+            self._interrupt(_Outcome("error", _silent(limit)))
+        else:
+            self._silence_timer = loop.call_later(min(left, TAIL_SECONDS), self._watch_silence)
+
+    async def _let_go(self, keeping: "asyncio.Task[Verdict | None] | None") -> Verdict | None:
+        """Wait for the checkpoint under way. A verdict: the row is not ours any more."""
+        if keeping is None or self._writer is None:
+            return None
+        self._writer.close()
+        return await keeping
+
+    async def _conclude(self, outcome: _Outcome, verdict: Verdict | None) -> None:
+        error = outcome.error
+        if error is not None and verdict is None and not self._responding.is_set():
+            if self._writer is not None:
+                await self._writer.undo()
+            self._refusal = error
+            return
+        usage = self._usage()
+        if verdict is None:
+            if error is not None:
+                self.buffer.append(_error_event(error))
+            if self._writer is not None:
+                verdict = await self._writer.finish(
+                    outcome.reason, usage, self._finish.reasoning_tokens
+                )
+        if verdict is None:
+            self.buffer.append(End(outcome.reason, usage, self.buffer.text))
+        else:
+            if verdict.error is not None:
+                self.buffer.append(_error_event(verdict.error))
+            text = self.buffer.text if verdict.text is None else verdict.text
+            self.buffer.append(End(verdict.reason, verdict.usage or usage, text))
+
+    def _fail(self, error: ChatError) -> None:
+        """End without the store: the row is reaped once its lease is over."""
+        if not self._responding.is_set():
+            self._refusal = error
+        else:
+            self.buffer.append(_error_event(error))
+            self.buffer.append(End("error", self._usage(), self.buffer.text))
+
+    def _usage(self) -> Usage:
+        if self._finish.usage is not None:
+            return self._finish.usage
+        prompt = estimate_messages(self._request.messages)
+        completion = sum(
+            estimate_tokens(run.text)
+            for run in self.buffer.stored
+            if isinstance(run, Delta | Reasoning)
+        )
+        return Usage(prompt, completion, prompt + completion, estimated=True)
+
+    def _left(self, _watch: Watch) -> None:
+        self._watchers -= 1
+        if self._watchers or self.over.is_set():
+            return
+        loop = asyncio.get_running_loop()
+        self._grace_timer = loop.call_later(self._grace, self._nobody_watches)
+
+    def _nobody_watches(self) -> None:
+        self._interrupt(_Outcome("disconnected"))
+
+    def _interrupt(self, outcome: _Outcome) -> None:
+        if not self._interrupted.done():
+            self._interrupted.set_result(outcome)
+
+
+def _error_event(error: ChatError) -> Error:
+    return Error(error.code, error.message, error.retryable)
+
+
+def _silent(limit: float) -> ModelTimeout:
+    return ModelTimeout(f"The model has said nothing for {limit:g} seconds.")
+
+
+def _unexpected(error: BaseException) -> ChatError:
+    logger.error("A turn failed unexpectedly", exc_info=error)
+    made = InternalError("The turn ended by a mistake in the backend; its log says more.")
+    made.__cause__ = error
+    return made

@@ -1,0 +1,366 @@
+"""The use case: run, join, replay, watch and stop turns."""
+
+import asyncio
+import secrets
+import uuid
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+from weakref import WeakValueDictionary
+
+from shared.errors import (
+    ChatError,
+    NotFound,
+    Overloaded,
+    PayloadTooLarge,
+    StoreUnavailable,
+    TurnMismatch,
+)
+from shared.events import BEGINNING, Citations, Position, Start
+from shared.history.base import Answer, HistoryStore, NewTurn, Place, View
+from shared.history.codec import encode_runs
+from shared.messages import Caller, ChatRequest, FinishReason, Usage
+from shared.models.base import ChatModel
+from shared.prompts.prompt import Prompt
+from shared.prompts.window import choose_window
+from shared.turns.begin import Asked, Opened, begin_turn
+from shared.turns.buffer import TurnBuffer, Watch
+from shared.turns.follow import Follower, replay, settled, start_event, usage_of
+from shared.turns.past import load_past
+from shared.turns.places import place_of
+from shared.turns.turn import Bounds, Turn
+from shared.turns.writer import TurnWriter
+
+STOP_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnLimits:
+    """Bounds of all turns of this instance; times in seconds."""
+
+    concurrent: int
+    history_messages: int
+    history_tokens: int
+    respond_within: float
+    turn: Bounds
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A turn to be told: a watch on its events, and what the headers say."""
+
+    watch: Watch
+    conversation_id: str | None
+    turn_id: str | None
+    result_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class TurnState:
+    """What `GET …/turns/{turnId}` says."""
+
+    turn_id: str
+    running: bool
+    finish_reason: FinishReason | None
+    usage: Usage | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """A request to run a turn with a history: where it goes, and what it needs."""
+
+    place: Place
+    turn_id: str
+    brought: bool
+    """The caller brought the turn's id."""
+    request: ChatRequest
+    prompt: Prompt
+    model: ChatModel
+    respond_by: float
+
+
+class Turns:
+    """The turns of one instance. `clock`: milliseconds since 1970.
+
+    `store` is asked when a turn first needs it: one with `store: false` never does.
+    """
+
+    def __init__(
+        self,
+        store: Callable[[], HistoryStore],
+        limits: TurnLimits,
+        clock: Callable[[], int],
+    ) -> None:
+        self._open_store = store
+        self._limits = limits
+        self._clock = clock
+        self._running: dict[tuple[Place, str], Turn] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._begun = 0
+        self._opening: WeakValueDictionary[tuple[Place, str], asyncio.Lock] = WeakValueDictionary()
+        self._closing = False
+
+    @property
+    def _store(self) -> HistoryStore:
+        return self._open_store()
+
+    async def start(
+        self, caller: Caller, request: ChatRequest, prompt: Prompt, model: ChatModel
+    ) -> Response:
+        """Run a turn, join it or replay it; returns when its response may begin.
+
+        Raises what `begin_turn` and the model raise, `InvalidRequest` and `Overloaded`.
+        """
+        respond_by = asyncio.get_running_loop().time() + self._limits.respond_within
+        if not request.store:
+            turn = self._stateless(request, prompt, model, respond_by)
+            return Response(await turn.join(), None, None, request.result_variable_name)
+        place = place_of(caller, request)
+        brought = request.turn_id is not None
+        turn_id = request.turn_id or str(uuid.uuid4())
+        order = _Order(place, turn_id, brought, request, prompt, model, respond_by)
+        opening = self._spawn(self._open(order))
+        # Begin and pump outlive the caller: a question that was taken is answered.
+        try:
+            found = await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            opening.add_done_callback(_leave)
+            raise
+        if isinstance(found, Turn):
+            watch = await found.join()
+        else:
+            watch = self._tell(place, found, Position(0, 0))
+        return Response(watch, place.conversation, turn_id, request.result_variable_name)
+
+    async def attach(
+        self, place: Place, turn_id: str, position: Position, *, whole: bool = False
+    ) -> Response | None:
+        """Watch a turn from a position on; None: there is nothing after it. Raises `NotFound`.
+
+        `whole`: from the beginning, where there is anything after the position.
+        """
+        if turn := self._running.get((place, turn_id)):
+            try:
+                watch = await turn.join(position)
+            except ChatError as exc:  # refused before its response began: there is no such turn
+                raise NotFound("There is no such turn.") from exc
+            result_name = turn.result_name
+        else:
+            answer = await self._row(place, turn_id)
+            watch = self._tell(place, answer, position)
+            result_name = answer.result_name
+        if watch.ended:
+            watch.close()
+            return None
+        if whole:
+            watch.rewind()
+        return Response(watch, place.conversation, turn_id, result_name)
+
+    async def stop(self, place: Place, turn_id: str) -> TurnState:
+        """Stop it and wait for its end, 10 s at most. Raises `NotFound`."""
+        if turn := self._running.get((place, turn_id)):
+            turn.stop()
+            try:
+                async with asyncio.timeout(STOP_SECONDS):
+                    await turn.over.wait()
+            except TimeoutError:
+                return TurnState(turn_id, running=True, finish_reason=None, usage=None)
+        return await self.state(place, turn_id)
+
+    async def state(self, place: Place, turn_id: str) -> TurnState:
+        """Raises `NotFound`."""
+        answer = await self._row(place, turn_id)
+        usage = None if answer.running else answer.usage or usage_of(answer)
+        return TurnState(turn_id, answer.running, answer.finish_reason, usage)
+
+    async def fresh(self, place: Place, answer: Answer) -> Answer:
+        """The answer, reaped first where its instance died: nobody is told of a dead turn."""
+        if not answer.over(self._clock()):
+            return answer
+        return await settled(self._store, place, answer.number, answer.turn_id, self._clock)
+
+    def deleted(self, place: Place) -> None:
+        """The conversation is gone: let the models of its turns go."""
+        for (where, _), turn in list(self._running.items()):
+            if where == place:
+                turn.stop()
+
+    async def aclose(self) -> None:
+        """Begin nothing any more, end what runs as `incomplete`, and wait for it."""
+        self._closing = True
+        for turn in list(self._running.values()):
+            turn.abandon()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def _open(self, order: _Order) -> Turn | Answer:
+        lock = self._opening.setdefault((order.place, order.turn_id), asyncio.Lock())
+        async with lock:  # who asks for the same turn meanwhile joins what this one begins
+            return await self._join_or_begin(order)
+
+    async def _join_or_begin(self, order: _Order) -> Turn | Answer:
+        place, turn_id = order.place, order.turn_id
+        request, prompt = order.request, order.prompt
+        digest = request.digest()
+        if turn := self._running.get((place, turn_id)):
+            if turn.digest != digest:
+                raise TurnMismatch(f"Turn {turn_id} was asked with another body: use a new turnId.")
+            return turn
+        self._check_room()
+        citations = Citations(prompt.documents) if prompt.documents else None
+        body = encode_runs((citations,)) if citations else b""
+        if len(body) > self._limits.turn.max_bytes // 2:
+            raise PayloadTooLarge(
+                f"Ids, titles and addresses of the context take {len(body)} bytes; the history "
+                f"keeps at most {self._limits.turn.max_bytes // 2}.",
+                field="context",
+            )
+        new = NewTurn(
+            turn_id=turn_id,
+            nonce=secrets.token_urlsafe(12),
+            digest=digest,
+            action=prompt.action.name,
+            model=prompt.model,
+            result_name=request.result_variable_name,
+            question=request.user_prompt,
+            title=_title(request.user_prompt),
+            body=body,
+        )
+        asked = Asked(place, new, request.replaces, order.brought)
+        self._begun += 1
+        try:
+            opened = await begin_turn(
+                self._store, asked, self._limits.history_messages, self._clock
+            )
+            if isinstance(opened, Answer):
+                return opened
+            return await self._launch(order, opened, citations)
+        finally:
+            self._begun -= 1
+
+    async def _launch(self, order: _Order, opened: Opened, citations: Citations | None) -> Turn:
+        place, request = order.place, order.request
+        answer = opened.begun.answer
+        buffer = TurnBuffer()
+        buffer.append(start_event(place, answer))
+        if citations:
+            buffer.append(citations)
+        writer = TurnWriter(
+            self._store,
+            opened.begun,
+            opened.sent,
+            self._clock,
+            lambda: encode_runs(buffer.stored),
+        )
+        try:
+            window = await self._window(place, opened.view, request)
+            self._check_open()
+        except (StoreUnavailable, Overloaded):
+            await writer.undo()
+            raise
+        turn = Turn(
+            turn_id=answer.turn_id,
+            digest=answer.digest,
+            result_name=answer.result_name,
+            model=order.model,
+            request=order.prompt.render(window),
+            buffer=buffer,
+            bounds=self._limits.turn,
+            writer=writer,
+            cancel_on_leave=request.on_disconnect == "cancel",
+            respond_by=order.respond_by,
+            load=self._running.__len__,
+        )
+        key = (place, answer.turn_id)
+        self._running[key] = turn
+        self._spawn(self._run(turn, key))
+        return turn
+
+    async def _window(
+        self, place: Place, view: View, request: ChatRequest
+    ) -> tuple[dict[str, str], ...]:
+        if request.history is not None:
+            return ()
+        limits = self._limits
+        past = await load_past(self._store, place, view, request.replaces, limits.history_messages)
+        return choose_window(past, limits.history_messages, limits.history_tokens)
+
+    def _stateless(
+        self, request: ChatRequest, prompt: Prompt, model: ChatModel, respond_by: float
+    ) -> Turn:
+        self._check_room()
+        buffer = TurnBuffer()
+        buffer.append(Start(None, None, prompt.action.name, prompt.model, new=True))
+        if prompt.documents:
+            buffer.append(Citations(prompt.documents))
+        turn = Turn(
+            turn_id=str(uuid.uuid4()),
+            digest="",
+            result_name=request.result_variable_name,
+            model=model,
+            request=prompt.render(()),
+            buffer=buffer,
+            bounds=self._limits.turn,
+            writer=None,
+            cancel_on_leave=True,
+            respond_by=respond_by,
+            load=self._running.__len__,
+        )
+        key = (Place(None, ""), turn.turn_id)
+        self._running[key] = turn
+        self._spawn(self._run(turn, key))
+        return turn
+
+    async def _run(self, turn: Turn, key: tuple[Place, str]) -> None:
+        try:
+            await turn.run()
+        finally:
+            if self._running.get(key) is turn:  # only its own entry: a retry may be there
+                del self._running[key]
+
+    async def _row(self, place: Place, turn_id: str) -> Answer:
+        head = await self._store.head(place)
+        number = None
+        if head is not None and not head.deleted:
+            number = await self._store.find(place, turn_id)
+        if number is None:
+            raise NotFound("There is no such turn.")
+        return await settled(self._store, place, number, turn_id, self._clock)
+
+    def _tell(self, place: Place, answer: Answer, position: Position) -> Watch:
+        heartbeat = self._limits.turn.heartbeat
+        if answer.running:
+            return Follower(self._store, place, answer, self._clock).watch(position, heartbeat)
+        return Watch(replay(place, answer), position, heartbeat)
+
+    def _check_open(self) -> None:
+        if self._closing:
+            raise Overloaded("This instance is going away. Try again.", retry_after=1)
+
+    def _check_room(self) -> None:
+        self._check_open()
+        if len(self._running) + self._begun >= self._limits.concurrent:
+            raise Overloaded(
+                f"This instance runs {self._limits.concurrent} turns already. Try again.",
+                retry_after=1,
+            )
+
+    def _spawn[T](self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+
+def _leave(opening: "asyncio.Task[Turn | Answer]") -> None:
+    """The caller left before the turn had begun: it counts as watched once, and left."""
+    if not opening.cancelled() and opening.exception() is None:
+        turn = opening.result()
+        if isinstance(turn, Turn):
+            turn.watch(BEGINNING).close()
+
+
+def _title(prompt: str) -> str:
+    """The first line that says anything; the store cuts it."""
+    line = next((line for line in prompt.splitlines() if line.strip()), "")
+    return " ".join(line.split())

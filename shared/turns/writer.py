@@ -1,0 +1,151 @@
+"""The only writer of a running turn's row: it renews the lease, checkpoints, and writes the end.
+
+No error code is a verdict. After a conflict or a lost reply the row is read: mine and running, the
+write is built anew; ended, that is the turn's end; gone or another's, the conversation was deleted.
+An owner that got nothing confirmed for as long as its lease must show nothing more.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+
+from shared.errors import ChatError, StoreUnavailable
+from shared.history.base import LEASE_MS, Begun, Conflict, HistoryStore
+from shared.messages import FinishReason, Usage
+
+CHECKPOINT_SECONDS = 2.0
+FIRST_RETRY_SECONDS = 0.1
+LAST_RETRY_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How the turn ended, as the store says, or as nobody can write any more."""
+
+    reason: FinishReason
+    usage: Usage | None = None
+    text: str | None = None
+    """The stored text; None: what was shown."""
+    error: ChatError | None = None
+
+
+class TurnWriter:
+    """Writes one turn. `body` gives its runs as they are now, in the store's encoding."""
+
+    def __init__(
+        self,
+        store: HistoryStore,
+        begun: Begun,
+        sent: float,
+        clock: Callable[[], int],
+        body: Callable[[], bytes],
+    ) -> None:
+        self._store = store
+        self._begun = begun
+        self._clock = clock
+        self._body = body
+        self._closing = asyncio.Event()
+        self._lock = asyncio.Lock()
+        self._verdict: Verdict | None = None
+        self.fence = sent + LEASE_MS / 1000
+        """Until when, by the loop's clock, the owner may show what it generates."""
+
+    async def keep(self) -> Verdict | None:
+        """Checkpoint every 2 s until `close`. A verdict: the turn is no longer ours."""
+        while not self._closing.is_set():
+            try:
+                async with asyncio.timeout(CHECKPOINT_SECONDS):
+                    await self._closing.wait()
+            except TimeoutError:
+                if verdict := await self.save():
+                    return verdict
+        return None
+
+    def close(self) -> None:
+        """Let `keep` return, after the write that is under way."""
+        self._closing.set()
+
+    async def save(self) -> Verdict | None:
+        async with self._lock:
+            return await self._write(
+                lambda begun: self._store.save(begun, self._body(), self._clock() + LEASE_MS)
+            )
+
+    async def finish(
+        self, reason: FinishReason, usage: Usage, reasoning_tokens: int
+    ) -> Verdict | None:
+        """Write the end. A verdict: it ended otherwise before."""
+        async with self._lock:
+            return await self._write(
+                lambda begun: self._store.finish(
+                    begun, self._body(), reason, usage, reasoning_tokens
+                )
+            )
+
+    async def undo(self) -> Verdict | None:
+        """Take the turn back. A verdict: there was nothing to take back."""
+
+        async def write(begun: Begun) -> Begun:
+            await self._store.undo(begun)
+            return begun
+
+        async with self._lock:
+            return await self._write(write)
+
+    async def _write(self, write: Callable[[Begun], Awaitable[Begun]]) -> Verdict | None:
+        """Write once, however often that takes; after a verdict, nothing is written any more."""
+        if self._verdict is None:
+            self._verdict = await self._try(write)
+        return self._verdict
+
+    async def _try(self, write: Callable[[Begun], Awaitable[Begun]]) -> Verdict | None:
+        loop = asyncio.get_running_loop()
+        pause = FIRST_RETRY_SECONDS
+        late = False
+        while True:
+            sent = loop.time()
+            try:
+                self._begun = await write(self._begun)
+            except (Conflict, StoreUnavailable):
+                verdict = await self._settle()
+            else:
+                self.fence = max(self.fence, sent + LEASE_MS / 1000)
+                return None
+            if verdict is not None:
+                return verdict
+            if late:
+                return _GAVE_UP
+            late = loop.time() > self.fence  # the store answers: it is asked once more
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LAST_RETRY_SECONDS)
+
+    async def _settle(self) -> Verdict | None:
+        """Whose row is it, and what does it say? None: mine, and running."""
+        loop = asyncio.get_running_loop()
+        pause = FIRST_RETRY_SECONDS
+        mine, place = self._begun.answer, self._begun.place
+        while True:
+            try:
+                row = await self._store.answer(place, mine.number)
+                head = await self._store.head(place)
+                break
+            except StoreUnavailable:
+                if loop.time() > self.fence:
+                    return _GAVE_UP
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, LAST_RETRY_SECONDS)
+        if row is None or row.nonce != mine.nonce or head is None or head.deleted:
+            return Verdict("cancelled")
+        if not row.running:
+            return Verdict(row.finish_reason or "incomplete", row.usage, row.text)
+        self._begun = replace(self._begun, answer=row, head=head)
+        return None
+
+
+_GAVE_UP = Verdict(
+    "error",
+    error=StoreUnavailable(
+        "The history could not be written for 20 seconds, so the answer ends here. What is stored "
+        "of it can be read once the store is back."
+    ),
+)

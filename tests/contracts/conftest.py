@@ -1,0 +1,74 @@
+"""The backends of the history, real ones: the memory of this process, and the emulator's tables."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from uuid import uuid4
+
+import pytest
+
+from local.storage import Storage as Emulator
+from local.storage import running_storage
+from shared.history.memory import MemoryRows
+from shared.history.rows import Rows
+from shared.history.store import Store
+from shared.history.table import TableRows
+from shared.settings import Storage
+from tests.contracts.between import Between, standing_between
+
+
+@pytest.fixture(scope="session")
+async def emulator() -> AsyncIterator[Emulator]:
+    async with running_storage() as storage:
+        yield storage
+
+
+@pytest.fixture
+def storage(emulator: Emulator) -> Storage:
+    """The settings of a table of this test's own; it is not created yet."""
+    return Storage(
+        setting="CHAT_STORAGE",
+        table=f"test{uuid4().hex}",
+        connection_string=emulator.connection_string,
+    )
+
+
+@pytest.fixture(params=["memory", "table"])
+async def rows(request: pytest.FixtureRequest, storage: Storage) -> AsyncIterator[Rows]:
+    """Each backend."""
+    made: Rows = MemoryRows() if request.param == "memory" else TableRows(storage)
+    yield made
+    await made.aclose()
+
+
+@pytest.fixture
+def store(rows: Rows) -> Store:
+    return Store(rows)
+
+
+@pytest.fixture
+async def table(storage: Storage) -> AsyncIterator[TableRows]:
+    """The table alone, for what only it can do."""
+    async with opened(TableRows(storage)) as rows:
+        yield rows
+
+
+@pytest.fixture
+async def between(emulator: Emulator) -> AsyncIterator[Between]:
+    """A server in front of the emulator that counts requests, and fails on demand."""
+    async with standing_between(emulator.url.removesuffix("/devstoreaccount1")) as server:
+        yield server
+
+
+@pytest.fixture
+def storage_between(storage: Storage, emulator: Emulator, between: Between) -> Storage:
+    """The settings of the same table, reached through `between`."""
+    text = emulator.connection_string.replace(f":{emulator.port}/", f":{between.port}/")
+    return Storage(setting=storage.setting, table=storage.table, connection_string=text)
+
+
+@asynccontextmanager
+async def opened(rows: TableRows) -> AsyncIterator[TableRows]:
+    try:
+        yield rows
+    finally:
+        await rows.aclose()

@@ -1,0 +1,173 @@
+"""From an action and a request to what a model is asked, and what is refused before."""
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.errors import FieldLocked, InvalidRequest, PayloadTooLarge
+from shared.messages import ChatRequest, Document, Message, Options
+from shared.prompts.actions import Action
+from shared.prompts.prompt import check_locks, make_prompt
+from shared.settings import LOCKABLE_FIELDS, Limits, Settings
+from tests.turns.bench import ACTION
+
+LIMITS = msgspec.structs.replace(Settings({}).limits, prompt_chars=10, input_chars=100)
+
+
+def action(**fields: object) -> Action:
+    return msgspec.structs.replace(ACTION, **fields)
+
+
+def limits(**fields: int) -> Limits:
+    return msgspec.structs.replace(LIMITS, **fields)
+
+
+def test_a_plain_prompt() -> None:
+    asked = make_prompt(ACTION, ChatRequest(user_prompt="Hi"), "gpt", LIMITS).render(())
+    assert asked.model == "gpt"
+    assert asked.messages == (
+        {"role": "system", "content": "Be kind."},
+        {"role": "user", "content": "Hi"},
+    )
+    assert asked.parameters == {"temperature": 0.7}
+    assert asked.chosen == frozenset()
+
+
+def test_what_the_caller_sets_wins_and_is_told() -> None:
+    request = ChatRequest(
+        user_prompt="Hi",
+        model="mine",
+        system_prompt="Be brief.",
+        temperature=0.0,
+        max_completion_tokens=7,
+        options=Options(seed=1, stop=["x"]),
+        history=(Message(role="user", content="a"), Message(role="assistant", content="b")),
+    )
+    asked = make_prompt(action(max_completion_tokens=9), request, "mine", LIMITS).render(
+        ({"role": "user", "content": "not this"},)
+    )
+    assert [m["content"] for m in asked.messages] == ["Be brief.", "a", "b", "Hi"]
+    assert asked.parameters == {
+        "temperature": 0.0,
+        "max_completion_tokens": 7,
+        "seed": 1,
+        "stop": ["x"],
+    }
+    assert {"temperature", "max_completion_tokens", "seed", "stop"} <= asked.chosen
+
+
+def test_the_actions_defaults() -> None:
+    made = make_prompt(
+        action(max_completion_tokens=9, temperature=0.2, prompt_template="Q: @@userPrompt"),
+        ChatRequest(user_prompt="Hi"),
+        "gpt",
+        LIMITS,
+    )
+    asked = made.render(({"role": "user", "content": "before"},))
+    assert [m["content"] for m in asked.messages] == ["Be kind.", "before", "Q: Hi"]
+    assert asked.parameters == {"temperature": 0.2, "max_completion_tokens": 9}
+    assert asked.chosen == frozenset()
+
+
+def test_context_is_rendered_and_cited_without_its_content() -> None:
+    documents = (Document(content="long", id="1", title="T", url="u", score=0.5),)
+    made = make_prompt(ACTION, ChatRequest(user_prompt="Hi", context=documents), "gpt", LIMITS)
+    assert made.render(()).messages[-1]["content"] == "Context:\n[1] T\nlong\n\nHi"
+    assert made.documents == (Document(content="", id="1", title="T", url="u", score=0.5),)
+    text = make_prompt(ACTION, ChatRequest(user_prompt="Hi", context="text"), "gpt", LIMITS)
+    assert text.render(()).messages[-1]["content"] == "Context:\ntext\n\nHi"
+    assert text.documents == ()
+
+
+@pytest.mark.parametrize("context", [None, "", ()])
+def test_no_context_leaves_the_marker_empty(context: str | tuple[Document, ...] | None) -> None:
+    request = ChatRequest(user_prompt="Hi", context=context)
+    assert make_prompt(ACTION, request, "gpt", LIMITS).render(()).messages[-1]["content"] == "Hi"
+    templated = msgspec.structs.replace(request, prompt_template="[@@context]@@userPrompt")
+    made = make_prompt(ACTION, templated, "gpt", LIMITS)
+    assert made.render(()).messages[-1]["content"] == "[]Hi"
+
+
+@pytest.mark.parametrize("template", ["", "no marker"])
+def test_a_template_without_the_question_is_refused(template: str) -> None:
+    with pytest.raises(InvalidRequest) as raised:
+        make_prompt(ACTION, ChatRequest(user_prompt="Hi", prompt_template=template), "gpt", LIMITS)
+    assert raised.value.problems[0].field == "promptTemplate"
+
+
+def test_max_completion_tokens_has_a_limit() -> None:
+    most = LIMITS.completion_tokens
+    make_prompt(ACTION, ChatRequest(user_prompt="Hi", max_completion_tokens=most), "g", LIMITS)
+    with pytest.raises(InvalidRequest, match=str(most)) as raised:
+        make_prompt(
+            ACTION, ChatRequest(user_prompt="Hi", max_completion_tokens=most + 1), "g", LIMITS
+        )
+    assert raised.value.problems[0].field == "maxCompletionTokens"
+
+
+@pytest.mark.parametrize(
+    ("request_", "field"),
+    [
+        (ChatRequest(user_prompt="x" * 11), "userPrompt"),
+        (ChatRequest(user_prompt="x", system_prompt="s" * 100), "systemPrompt"),
+        (ChatRequest(user_prompt="x", context="c" * 100), "context"),
+        (ChatRequest(user_prompt="x", context=(Document(content="c" * 100),)), "context"),
+        (
+            ChatRequest(user_prompt="x", history=(Message(role="user", content="h" * 100),)),
+            "history",
+        ),
+        (ChatRequest(user_prompt="x" * 10, prompt_template="@@userPrompt" * 11), "userPrompt"),
+        (
+            ChatRequest(
+                user_prompt="x",
+                context="c" * 20,
+                prompt_template="@@userPrompt" + "@@context" * 1_000_000,
+            ),
+            "context",
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_is_too_long_is_refused_by_name(request_: ChatRequest, field: str) -> None:
+    with pytest.raises(PayloadTooLarge) as raised:
+        make_prompt(ACTION, request_, "gpt", LIMITS)
+    assert raised.value.problems[0].field == field
+
+
+@given(st.text("ab@", max_size=9), st.text("ab", max_size=30), st.integers(20, 70))
+def test_what_is_accepted_is_never_longer_than_the_limit(
+    prompt: str, context: str, most: int
+) -> None:
+    request = ChatRequest(user_prompt=prompt, context=context, system_prompt="system")
+    try:
+        made = make_prompt(ACTION, request, "gpt", limits(input_chars=most))
+    except PayloadTooLarge:
+        made = make_prompt(ACTION, request, "gpt", limits(input_chars=1000))
+        assert sum(len(m["content"]) for m in made.render(()).messages) > most
+    else:
+        assert sum(len(m["content"]) for m in made.render(()).messages) <= most
+
+
+LOCKED = {
+    "connection": ChatRequest(user_prompt="x", connection="OTHER"),
+    "model": ChatRequest(user_prompt="x", model="other"),
+    "systemPrompt": ChatRequest(user_prompt="x", system_prompt=""),
+    "promptTemplate": ChatRequest(user_prompt="x", prompt_template="@@userPrompt"),
+    "options": ChatRequest(user_prompt="x", options=Options(seed=1)),
+}
+
+
+@pytest.mark.parametrize("field", LOCKABLE_FIELDS)
+def test_a_locked_field_is_refused_and_an_open_one_is_not(field: str) -> None:
+    with pytest.raises(FieldLocked, match="CHAT_CALLER_FIELDS") as raised:
+        check_locks(ACTION, LOCKED[field])
+    assert raised.value.problems[0].field == field
+    others = action(name="other", caller_fields=frozenset(LOCKABLE_FIELDS) - {field})
+    with pytest.raises(FieldLocked, match=r"callerFields in actions\.json"):
+        check_locks(others, LOCKED[field])
+    check_locks(action(caller_fields=frozenset({field})), LOCKED[field])
+
+
+def test_fields_that_nobody_locks() -> None:
+    check_locks(ACTION, ChatRequest(user_prompt="x", temperature=1.0, max_completion_tokens=1))
