@@ -3,17 +3,14 @@
 import asyncio
 import secrets
 import uuid
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 from weakref import WeakValueDictionary
 
 from shared.errors import (
     ChatError,
     NotFound,
-    Overloaded,
     PayloadTooLarge,
-    StoreUnavailable,
     TurnMismatch,
 )
 from shared.events import BEGINNING, Citations, Position, Start
@@ -28,6 +25,7 @@ from shared.turns.buffer import TurnBuffer, Watch
 from shared.turns.follow import Follower, replay, settled, start_event, usage_of
 from shared.turns.past import load_past
 from shared.turns.places import place_of
+from shared.turns.running import RunningTurns
 from shared.turns.turn import Bounds, Turn
 from shared.turns.writer import TurnWriter
 
@@ -94,11 +92,8 @@ class Turns:
         self._open_store = store
         self._limits = limits
         self._clock = clock
-        self._running: dict[tuple[Place, str], Turn] = {}
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self._begun = 0
+        self._running = RunningTurns(limits.concurrent)
         self._opening: WeakValueDictionary[tuple[Place, str], asyncio.Lock] = WeakValueDictionary()
-        self._closing = False
 
     @property
     def _store(self) -> HistoryStore:
@@ -119,7 +114,7 @@ class Turns:
         brought = request.turn_id is not None
         turn_id = request.turn_id or str(uuid.uuid4())
         order = _Order(place, turn_id, brought, request, prompt, model, respond_by)
-        opening = self._spawn(self._open(order))
+        opening = self._running.spawn(self._open(order))
         # Begin and pump outlive the caller: a question that was taken is answered.
         try:
             found = await asyncio.shield(opening)
@@ -139,7 +134,7 @@ class Turns:
 
         `whole`: from the beginning, where there is anything after the position.
         """
-        if turn := self._running.get((place, turn_id)):
+        if turn := self._running.get(place, turn_id):
             try:
                 watch = await turn.join(position)
             except ChatError as exc:  # refused before its response began: there is no such turn
@@ -158,7 +153,7 @@ class Turns:
 
     async def stop(self, place: Place, turn_id: str) -> TurnState:
         """Stop it and wait for its end, 10 s at most. Raises `NotFound`."""
-        if turn := self._running.get((place, turn_id)):
+        if turn := self._running.get(place, turn_id):
             turn.stop()
             try:
                 async with asyncio.timeout(STOP_SECONDS):
@@ -181,17 +176,11 @@ class Turns:
 
     def deleted(self, place: Place) -> None:
         """The conversation is gone: let the models of its turns go."""
-        for (where, _), turn in list(self._running.items()):
-            if where == place:
-                turn.stop()
+        self._running.stop_all(place)
 
     async def aclose(self) -> None:
         """Begin nothing any more, end what runs as `incomplete`, and wait for it."""
-        self._closing = True
-        for turn in list(self._running.values()):
-            turn.abandon()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        await self._running.aclose()
 
     async def _open(self, order: _Order) -> Turn | Answer:
         lock = self._opening.setdefault((order.place, order.turn_id), asyncio.Lock())
@@ -199,16 +188,23 @@ class Turns:
             return await self._join_or_begin(order)
 
     async def _join_or_begin(self, order: _Order) -> Turn | Answer:
-        place, turn_id = order.place, order.turn_id
-        request, prompt = order.request, order.prompt
-        digest = request.digest()
-        if turn := self._running.get((place, turn_id)):
+        digest = order.request.digest()
+        if turn := self._running.get(order.place, order.turn_id):
             if turn.digest != digest:
-                raise TurnMismatch(f"Turn {turn_id} was asked with another body: use a new turnId.")
+                raise TurnMismatch(
+                    f"Turn {order.turn_id} was asked with another body: use a new turnId."
+                )
             return turn
-        self._check_room()
-        citations = Citations(prompt.documents) if prompt.documents else None
-        body = encode_runs((citations,)) if citations else b""
+        with self._running.beginning():
+            asked = self._asked(order, digest)
+            opened = await begin_turn(
+                self._store, asked, self._limits.history_messages, self._clock
+            )
+            return opened if isinstance(opened, Answer) else await self._launch(order, opened)
+
+    def _asked(self, order: _Order, digest: str) -> Asked:
+        request, prompt = order.request, order.prompt
+        body = encode_runs(_citations(prompt))
         if len(body) > self._limits.turn.max_bytes // 2:
             raise PayloadTooLarge(
                 f"Ids, titles and addresses of the context take {len(body)} bytes; the history "
@@ -216,7 +212,7 @@ class Turns:
                 field="context",
             )
         new = NewTurn(
-            turn_id=turn_id,
+            turn_id=order.turn_id,
             nonce=secrets.token_urlsafe(12),
             digest=digest,
             action=prompt.action.name,
@@ -226,25 +222,13 @@ class Turns:
             title=_title(request.user_prompt),
             body=body,
         )
-        asked = Asked(place, new, request.replaces, order.brought)
-        self._begun += 1
-        try:
-            opened = await begin_turn(
-                self._store, asked, self._limits.history_messages, self._clock
-            )
-            if isinstance(opened, Answer):
-                return opened
-            return await self._launch(order, opened, citations)
-        finally:
-            self._begun -= 1
+        return Asked(order.place, new, request.replaces, order.brought)
 
-    async def _launch(self, order: _Order, opened: Opened, citations: Citations | None) -> Turn:
+    async def _launch(self, order: _Order, opened: Opened) -> Turn:
         place, request = order.place, order.request
         answer = opened.begun.answer
         buffer = TurnBuffer()
-        buffer.append(start_event(place, answer))
-        if citations:
-            buffer.append(citations)
+        buffer.extend((start_event(place, answer), *_citations(order.prompt)))
         writer = TurnWriter(
             self._store,
             opened.begun,
@@ -254,8 +238,9 @@ class Turns:
         )
         try:
             window = await self._window(place, opened.view, request)
-            self._check_open()
-        except (StoreUnavailable, Overloaded):
+            self._running.check_open()
+            asked = order.prompt.render(window)
+        except Exception:  # the turn has begun, and nobody would run it
             await writer.undo()
             raise
         turn = Turn(
@@ -263,7 +248,7 @@ class Turns:
             digest=answer.digest,
             result_name=answer.result_name,
             model=order.model,
-            request=order.prompt.render(window),
+            request=asked,
             buffer=buffer,
             bounds=self._limits.turn,
             writer=writer,
@@ -271,9 +256,7 @@ class Turns:
             respond_by=order.respond_by,
             load=self._running.__len__,
         )
-        key = (place, answer.turn_id)
-        self._running[key] = turn
-        self._spawn(self._run(turn, key))
+        self._running.launch(place, turn)
         return turn
 
     async def _window(
@@ -288,35 +271,25 @@ class Turns:
     def _stateless(
         self, request: ChatRequest, prompt: Prompt, model: ChatModel, respond_by: float
     ) -> Turn:
-        self._check_room()
         buffer = TurnBuffer()
-        buffer.append(Start(None, None, prompt.action.name, prompt.model, new=True))
-        if prompt.documents:
-            buffer.append(Citations(prompt.documents))
-        turn = Turn(
-            turn_id=str(uuid.uuid4()),
-            digest="",
-            result_name=request.result_variable_name,
-            model=model,
-            request=prompt.render(()),
-            buffer=buffer,
-            bounds=self._limits.turn,
-            writer=None,
-            cancel_on_leave=True,
-            respond_by=respond_by,
-            load=self._running.__len__,
-        )
-        key = (Place(None, ""), turn.turn_id)
-        self._running[key] = turn
-        self._spawn(self._run(turn, key))
+        start = Start(None, None, prompt.action.name, prompt.model, new=True)
+        buffer.extend((start, *_citations(prompt)))
+        with self._running.beginning():
+            turn = Turn(
+                turn_id=str(uuid.uuid4()),
+                digest="",
+                result_name=request.result_variable_name,
+                model=model,
+                request=prompt.render(()),
+                buffer=buffer,
+                bounds=self._limits.turn,
+                writer=None,
+                cancel_on_leave=True,
+                respond_by=respond_by,
+                load=self._running.__len__,
+            )
+            self._running.launch(None, turn)
         return turn
-
-    async def _run(self, turn: Turn, key: tuple[Place, str]) -> None:
-        try:
-            await turn.run()
-        finally:
-            if self._running.get(key) is turn:  # only its own entry: a retry may be there
-                del self._running[key]
 
     async def _row(self, place: Place, turn_id: str) -> Answer:
         head = await self._store.head(place)
@@ -333,24 +306,6 @@ class Turns:
             return Follower(self._store, place, answer, self._clock).watch(position, heartbeat)
         return Watch(replay(place, answer), position, heartbeat)
 
-    def _check_open(self) -> None:
-        if self._closing:
-            raise Overloaded("This instance is going away. Try again.", retry_after=1)
-
-    def _check_room(self) -> None:
-        self._check_open()
-        if len(self._running) + self._begun >= self._limits.concurrent:
-            raise Overloaded(
-                f"This instance runs {self._limits.concurrent} turns already. Try again.",
-                retry_after=1,
-            )
-
-    def _spawn[T](self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
-
 
 def _leave(opening: "asyncio.Task[Turn | Answer]") -> None:
     """The caller left before the turn had begun: it counts as watched once, and left."""
@@ -364,3 +319,8 @@ def _title(prompt: str) -> str:
     """The first line that says anything; the store cuts it."""
     line = next((line for line in prompt.splitlines() if line.strip()), "")
     return " ".join(line.split())
+
+
+def _citations(prompt: Prompt) -> tuple[Citations, ...]:
+    """The one event that says what the answer may cite, where there is anything."""
+    return (Citations(prompt.documents),) if prompt.documents else ()

@@ -559,9 +559,9 @@ async def test_a_process_that_ends_lets_the_model_go() -> None:
     app, model = Instance(), ScriptedModel()
     model.say("Hel")
     listener = await app.listen(model)
-    for task in app.turns._tasks:
+    for task in app.turns._running._tasks:
         task.cancel()
-    await asyncio.wait(app.turns._tasks)
+    await asyncio.wait(app.turns._running._tasks)
     assert model.open == 0
     assert (await app.stored()).running
     listener.leave()

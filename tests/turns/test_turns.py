@@ -180,13 +180,20 @@ async def test_the_window_goes_to_the_model_unless_the_caller_brings_a_history()
     assert [m["content"] for m in model.requests[1].messages] == ["Be kind.", "Third"]
 
 
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [("down", StoreUnavailable), (ZeroDivisionError(), ZeroDivisionError)],
+    ids=["the store is down", "a mistake of ours"],
+)
 @in_virtual_time
-async def test_a_window_that_cannot_be_read_refuses_the_turn_and_leaves_nothing() -> None:
+async def test_a_window_that_cannot_be_read_refuses_the_turn_and_leaves_nothing(
+    fault: str | Exception, told: type[Exception]
+) -> None:
     app = Instance(history_messages=2)
     await app.whole_turn("one", turn_id="t1")
     await app.whole_turn("two", turn_id="t2")
-    app.store.script("read_below", "down")
-    with pytest.raises(StoreUnavailable):
+    app.store.script("read_below", fault)
+    with pytest.raises(told):
         await app.start(ScriptedModel(), turn_id="t3", replaces="t2")
     head = await app.store.head(PLACE)
     assert head is not None
@@ -227,4 +234,5 @@ async def test_nothing_is_kept_of_turns_that_are_over() -> None:
     for number in range(5):
         await app.whole_turn("x", turn_id=f"t{number}")
     await settle()
-    assert (app.turns._running, app.turns._tasks, dict(app.turns._opening)) == ({}, set(), {})
+    assert app.turns._running.idle
+    assert not dict(app.turns._opening)
