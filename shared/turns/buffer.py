@@ -198,6 +198,7 @@ class Watch:
         self._writing: asyncio.Task[None] | None = None
         self._busy = False
         self._spoke = 0.0
+        self._silent = True
 
     @property
     def ended(self) -> bool:
@@ -215,7 +216,9 @@ class Watch:
 
         `write` is called in the stride of whoever appends: an event reaches the wire without
         another turn of the event loop. While a `write` waits, events gather for the next one. It
-        is called with nothing after `heartbeat` seconds of silence.
+        is called with nothing after `heartbeat` seconds of silence, and at once where there is
+        nothing to begin with: some proxies keep a response's headers until its first byte, and who
+        attached would not know that somebody is there.
         """
         loop = asyncio.get_running_loop()
         self._write = write
@@ -225,6 +228,8 @@ class Watch:
         self._buffer.add(self)
         try:
             self.advance()
+            if self._silent and not self.ended:
+                self.beat()
             await self._done
         finally:
             timer.cancel()
@@ -265,6 +270,7 @@ class Watch:
     async def _write_all(self, write: Writer) -> None:
         try:
             while entries := self._take():
+                self._silent = False
                 await write(entries)
         except Exception as exc:
             self._finish(exc)

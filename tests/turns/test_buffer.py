@@ -266,6 +266,27 @@ async def test_a_heartbeat_after_every_silence() -> None:
 
 
 @in_virtual_time
+async def test_a_heartbeat_at_once_where_there_is_nothing_to_begin_with() -> None:
+    buffer, writer = filled([START, Delta("a")]), Writer()
+    seen = buffer.entries_after(BEGINNING)[-1].position
+    piping = asyncio.ensure_future(Watch(buffer, seen, 15.0).pipe(writer))
+    await settle()
+    assert [len(entries) for entries in writer.reads] == [0]
+    buffer.append(Delta("b"))
+    buffer.append(End("stop", USAGE, "ab"))
+    await piping
+    assert [len(entries) for entries in writer.reads] == [0, 1, 1]
+
+
+@in_virtual_time
+async def test_no_heartbeat_after_the_end() -> None:
+    buffer, writer = filled([START, Delta("a"), End("stop", USAGE, "a")]), Writer()
+    seen = buffer.entries_after(BEGINNING)[-1].position
+    await Watch(buffer, seen, 15.0).pipe(writer)
+    assert writer.reads == []
+
+
+@in_virtual_time
 async def test_no_heartbeat_while_a_write_waits_and_events_that_come_in_one_follow() -> None:
     buffer, writer = filled([START]), Writer()
     piping = asyncio.ensure_future(Watch(buffer, BEGINNING, 15.0).pipe(writer))
