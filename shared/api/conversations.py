@@ -18,7 +18,7 @@ from shared.api.endpoints import (
     whole_number,
 )
 from shared.errors import InvalidRequest, NotFound, Unauthenticated
-from shared.events import Citations, ToolCall
+from shared.events import Citations, Error, ToolCall
 from shared.history.base import Answer, Conversation, Head, Place, Question
 from shared.history.reading import export_messages, read_messages
 from shared.protocols.native.encoders import shown_documents
@@ -174,6 +174,8 @@ def _message(message: Question | Answer) -> dict[str, Any]:
     if not message.running:
         shown["finishReason"] = message.finish_reason
         shown["usage"] = message.usage
+    if message.reasoning:
+        shown["reasoning"] = message.reasoning
     citations = [d for run in message.runs if isinstance(run, Citations) for d in run.documents]
     if citations:
         shown["citations"] = shown_documents(citations)
@@ -182,6 +184,12 @@ def _message(message: Question | Answer) -> dict[str, Any]:
         shown["toolCalls"] = [
             {"id": call.id, "name": call.name, "arguments": call.arguments} for call in calls
         ]
+    if error := next((run for run in message.runs if isinstance(run, Error)), None):
+        shown["error"] = {
+            "code": error.code,
+            "message": error.message,
+            "retryable": error.retryable,
+        }
     return shown
 
 

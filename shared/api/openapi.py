@@ -170,6 +170,7 @@ def _schemas() -> dict[str, Any]:
     }
     cited = _object({"id": text, "title": text, "url": text, "score": {"type": "number"}}, ())
     call = _object({"id": text, "name": text, "arguments": text})
+    error = _object({"code": text, "message": text, "retryable": {"type": "boolean"}})
     message = _object(
         {
             "role": {"enum": ["user", "assistant", "tool"]},
@@ -179,8 +180,10 @@ def _schemas() -> dict[str, Any]:
             "state": {"enum": ["running", "ended"]},
             "finishReason": reason,
             "usage": _ref("Usage"),
+            "reasoning": text,
             "citations": _list(cited),
             "toolCalls": _list(call),
+            "error": error,
             "replaced": {"const": True},
         },
         ("role", "content", "turnId", "createdAt"),
@@ -217,7 +220,7 @@ def _schemas() -> dict[str, Any]:
                 "usage": _ref("Usage"),
                 "citations": _list(cited),
                 "toolCalls": _list(call),
-                "error": _object({"code": text, "message": text, "retryable": {"type": "boolean"}}),
+                "error": error,
             },
             ("finishReason", "usage", "citations"),
         )

@@ -9,7 +9,7 @@ answer again and decides.
 from dataclasses import dataclass
 from typing import Protocol
 
-from shared.events import Delta, StoredEvent
+from shared.events import Delta, Reasoning, StoredEvent
 from shared.messages import FinishReason, Usage
 
 LEASE_MS = 20_000
@@ -91,6 +91,11 @@ class Answer:
     def text(self) -> str:
         """The answer's whole text."""
         return "".join(run.text for run in self.runs if isinstance(run, Delta))
+
+    @property
+    def reasoning(self) -> str:
+        """The whole text of its thoughts; empty: it showed none."""
+        return "".join(run.text for run in self.runs if isinstance(run, Reasoning))
 
     def over(self, now: int) -> bool:
         """Whether its instance must be dead: the lease and the clocks' margin are over."""

@@ -44,3 +44,11 @@ def test_the_body_of_a_question() -> None:
 def test_a_message_of_a_callers_own_is_not_a_stored_one() -> None:
     assert set(SCHEMAS["Message"]["properties"]) == {"role", "content"}
     assert "turnId" in SCHEMAS["StoredMessage"]["required"]
+
+
+def test_a_stored_answer_has_its_thoughts_and_its_error() -> None:
+    stored = SCHEMAS["StoredMessage"]
+    assert stored["properties"]["reasoning"] == {"type": "string"}
+    assert stored["properties"]["error"]["required"] == ["code", "message", "retryable"]
+    assert stored["properties"]["error"] == SCHEMAS["Answer"]["properties"]["error"]
+    assert not {"reasoning", "error"}.intersection(stored["required"])

@@ -102,6 +102,47 @@ async def test_a_running_answer_is_listed(api: Api, model: Simulator, conversati
         await stream.rest()
 
 
+async def test_thoughts_and_what_went_wrong_can_be_read_later(
+    alice: Api, conversation: str
+) -> None:
+    thoughts = '[simulate: reasoning text="Let me see … 🙂"]'
+    await alice.chat(f"{thoughts} {SAY}", conversationId=conversation, turnId="t1")
+    broken = await alice.chat(
+        f'{thoughts} [simulate: say text="one two"] [simulate: error after=1]',
+        conversationId=conversation,
+        turnId="t2",
+    )
+    [event] = [event for event in broken.events if event["type"] == "error"]
+    error = {name: event[name] for name in ("code", "message", "retryable")}
+    await alice.chat(SAY, conversationId=conversation)
+
+    path = f"/conversations/{conversation}"
+    exported = (await alice.call("GET", f"{path}/export")).json()["messages"]
+    for listed in (await items(alice, f"{path}/messages", 100), exported[::-1]):
+        plain, failed, thoughtful = (m for m in listed if m["role"] == "assistant")
+        assert (thoughtful["content"], thoughtful["reasoning"]) == ("yes", "Let me see … 🙂")
+        assert "error" not in thoughtful
+        assert (failed["content"], failed["reasoning"]) == ("one", "Let me see … 🙂")
+        assert (failed["error"], failed["finishReason"]) == (error, "error")
+        assert plain.keys().isdisjoint({"reasoning", "error"})
+        for question in (m for m in listed if m["role"] == "user"):
+            assert set(question) == {"role", "content", "turnId", "createdAt"}
+
+
+async def test_the_thoughts_of_a_running_answer_are_listed(
+    api: Api, model: Simulator, conversation: str
+) -> None:
+    prompt = f'[simulate: reasoning text="Hm."] {SAY} [simulate: hold after=1]'
+    path = f"/conversations/{conversation}/messages"
+    async with api.chatting(prompt, conversationId=conversation) as stream:
+        await model.wait_for(state="held")
+        while "reasoning" not in (answer := (await api.call("GET", path)).json()["items"][0]):
+            assert answer["state"] == "running"  # until the first checkpoint
+        assert (answer["state"], answer["reasoning"]) == ("running", "Hm.")
+        await model.release()
+        await stream.rest()
+
+
 async def test_a_new_title(alice: Api, conversation: str) -> None:
     await alice.chat(SAY, conversationId=conversation)
     path = f"/conversations/{conversation}"
