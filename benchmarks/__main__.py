@@ -11,9 +11,10 @@ from pathlib import Path
 
 from benchmarks.cold import measure_imports
 from benchmarks.load import Figures, Load, run_load
-from benchmarks.store_requests import ask_once, counting_proxy, seed
+from benchmarks.store_requests import ask_once, counted, seed
 from local.host import Host, running_host
 from local.storage import running_storage
+from local.storage_meter import running_meter
 from shared.history.base import Place
 
 ROOT = Path(__file__).parent.parent
@@ -87,7 +88,7 @@ async def measure(load: Load, rounds: int, conversations: Sequence[int]) -> None
     async with AsyncExitStack() as stack:
         model = await stack.enter_async_context(simulator())
         storage = await stack.enter_async_context(running_storage())
-        proxy = await stack.enter_async_context(counting_proxy(storage))
+        meter = await stack.enter_async_context(running_meter(storage))
         env = {
             "AZURE_OPENAI_ENDPOINT": model,
             "AZURE_OPENAI_CHAT_DEPLOYMENT": "chat",
@@ -107,20 +108,20 @@ async def measure(load: Load, rounds: int, conversations: Sequence[int]) -> None
         burst = await compare(hosts, Load(load.streams, load.tokens, 0), rounds)
         print_load(f"A burst: {size} at once", burst)
 
-        counted = await stack.enter_async_context(
+        metered = await stack.enter_async_context(
             running_host(
-                ROOT, env=env | {"CHAT_STORAGE": proxy.connection_string}, inherit_env=False
+                ROOT, env=env | {"CHAT_STORAGE": meter.connection_string}, inherit_env=False
             )
         )
-        await ask_once(counted.url, "conversation-to-warm-up")
+        await ask_once(metered.url, "conversation-to-warm-up")
         print("\n### Store requests of one turn\n")
         print("| messages before | reads | writes |\n|---|---|---|")
         for messages in conversations:
             place = Place(None, f"conversation-of-{messages}-messages")
             await seed(storage.connection_string, place, messages)
-            proxy.take()
-            await ask_once(counted.url, place.conversation)
-            reads, writes = proxy.take()
+            before = meter.newest
+            await ask_once(metered.url, place.conversation)
+            reads, writes = counted(meter, before)
             print(f"| {messages} | {reads} | {writes} |")
 
 

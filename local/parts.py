@@ -9,12 +9,14 @@ from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+from local.drawer import LocalParts, proxy_with_drawer
+from local.drawer.hosts import HostKind
 from local.lock import try_lock
 from local.ports import running_on_port
-from local.principal import principal_proxy
 from local.processes import Child, ChildFailed, Command, Echo
 from local.setup import SetupFailed
 from local.storage import running_storage
+from local.storage_meter import Meter, running_meter
 from local.web import running_web
 
 STATE = ".local"
@@ -42,15 +44,15 @@ class Parts:
         """Where the parts' output is: a second stack does not write over the first one's."""
         return self._state / "logs" if self._alone else self._state / "logs" / "second"
 
-    async def storage(self) -> str:
-        """Starts the storage emulator, which keeps its data; returns its connection string."""
+    async def storage(self) -> Meter:
+        """Starts the storage emulator, which keeps its data, and a meter before it."""
         folder = self._state / "azurite" if self._alone else None
         part = running_storage(folder, port=STORAGE_PORT, log=self._log("storage"), echo=self._echo)
         storage = await self._stack.enter_async_context(part)
         self._children.append(storage.child)
         where = f"in {STATE}/azurite" if folder else "in memory, as another stack runs here"
         say("storage", f"Azurite, data {where}", storage.port, STORAGE_PORT)
-        return storage.connection_string
+        return await self._stack.enter_async_context(running_meter(storage))
 
     async def simulator(self) -> str:
         """Starts the model simulator; returns its address."""
@@ -62,8 +64,10 @@ class Parts:
 
         return await self._serve(command, SIMULATOR_PORT, "simulator")
 
-    async def host(self, kind: str, workers: int, environment: Mapping[str, str]) -> str:
-        """Starts the Functions host; returns its address.
+    async def host(
+        self, kind: str, workers: int, environment: Mapping[str, str]
+    ) -> tuple[str, HostKind]:
+        """Starts the Functions host; returns its address, and which one it is.
 
         `kind` is `func` (Core Tools), `local`, or `auto`: `func` where it is installed. Raises
         SetupFailed where it is wanted and is not.
@@ -79,11 +83,12 @@ class Parts:
 
         what = "Azure Functions Core Tools" if func else "local Functions host"
         plural = "" if workers == 1 else "s"
-        return await self._serve(command, HOST_PORT, f"{what}, {workers} worker{plural}")
+        url = await self._serve(command, HOST_PORT, f"{what}, {workers} worker{plural}")
+        return url, "func" if func else "local"
 
-    async def web(self, host: str, port: int) -> str:
-        """Starts the web emulator in front of `host`; returns the address to open."""
-        proxy = await self._stack.enter_async_context(principal_proxy(host))
+    async def web(self, parts: LocalParts, port: int) -> str:
+        """Starts the web emulator in front of the host, with the drawer; returns its address."""
+        proxy = await self._stack.enter_async_context(proxy_with_drawer(parts))
         folder = self._root / "web"
         part = running_web(folder, proxy, port=port, log=self._log("web"), echo=self._echo)
         web = await self._stack.enter_async_context(part)

@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from local.drawer import LocalParts
 from local.host.environment import SettingsError
 from local.parts import Parts, say
 from local.processes import ChildFailed
@@ -79,18 +80,19 @@ async def _serve(options: Options) -> None:
     async with AsyncExitStack() as stack:
         stack.callback(print, "Stopped.", flush=True)
         parts = Parts(stack, ROOT, _show if options.verbose else _silent)
-        storage = simulator = None
+        meter = simulator = None
         if settings.store:
             say("storage", f"your own ({settings.store})")
         else:
-            storage = await parts.storage()
+            meter = await parts.storage()
         if settings.model:
             say("model", f"your own ({settings.model})")
         else:
             simulator = await parts.simulator()
+        storage = meter.connection_string if meter else None
         added = settings.completed(simulator=simulator, storage=storage)
-        host = await parts.host(options.host, options.workers, {**os.environ, **added})
-        address = await parts.web(host, options.port)
+        host, kind = await parts.host(options.host, options.workers, {**os.environ, **added})
+        address = await parts.web(LocalParts(host, kind, simulator, meter), options.port)
         print(f"\nOpen {address}   (Ctrl-C stops everything)", flush=True)
         if options.open:
             await asyncio.to_thread(webbrowser.open, address)

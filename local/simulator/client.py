@@ -10,7 +10,7 @@ import aiohttp
 import msgspec
 
 from local.simulator.behaviour import Behaviour
-from local.simulator.records import RecordList, RequestRecord, State
+from local.simulator.records import Queued, QueuedList, RecordList, RequestRecord, State
 
 _MARGIN_SECONDS = 10.0
 
@@ -70,11 +70,20 @@ class Simulator:
         body = {"behaviour": list(behaviours), "times": times, "match": match}
         await self._call("POST", "/simulator/script", body=body)
 
+    async def scripted(self) -> list[Queued]:
+        """What is still queued, in the order in which it is tried."""
+        raw = await self._call("GET", "/simulator/script")
+        return msgspec.json.decode(raw, type=QueuedList).queued
+
+    async def clear_script(self) -> None:
+        """Forget what is queued; the journal and the holds stay."""
+        await self._call("DELETE", "/simulator/script")
+
     async def requests(
-        self, *, after: int = 0, state: State | None = None, chunks: int = 0
+        self, *, after: int = 0, state: State | None = None, chunks: int = 0, since: int = 0
     ) -> list[RequestRecord]:
-        """List the last requests, oldest first."""
-        query = _query(after=after, state=state, chunks=chunks)
+        """List the last requests, oldest first; `since` in milliseconds since 1970."""
+        query = _query(after=after, state=state, chunks=chunks) | {"since": str(since)}
         raw = await self._call("GET", "/simulator/requests", query=query)
         return _records(raw)
 

@@ -7,7 +7,7 @@ import msgspec
 from aiohttp import web
 
 from local.simulator.behaviour import Behaviour, behaviour_from
-from local.simulator.records import RecordList, ScriptMatch, State
+from local.simulator.records import QueuedList, RecordList, ScriptMatch, State
 from local.simulator.server import Service
 
 _STATES = get_args(State)
@@ -29,6 +29,8 @@ def add_routes(app: web.Application, service: Service) -> None:
     """Add the control API of a service to its application."""
     control = _Control(service)
     app.router.add_post("/simulator/script", control.script)
+    app.router.add_get("/simulator/script", control.scripted)
+    app.router.add_delete("/simulator/script", control.unscript)
     app.router.add_post("/simulator/release", control.release)
     app.router.add_get("/simulator/requests", control.requests)
     app.router.add_get("/simulator/requests/wait", control.wait)
@@ -48,6 +50,13 @@ class _Control:
         except ValueError as exc:
             raise _bad_request(str(exc)) from exc
         return _json({"queued": length}, 201)
+
+    async def scripted(self, _: web.Request) -> web.Response:
+        return _json(QueuedList(self._service.script.queued()))
+
+    async def unscript(self, _: web.Request) -> web.Response:
+        self._service.script.clear()
+        return web.Response(status=204)
 
     async def release(self, request: web.Request) -> web.Response:
         body = await _read(request, _ReleaseBody)
@@ -80,6 +89,7 @@ def _filter(request: web.Request) -> dict[str, Any]:
     return {
         "after": int(_number(request, "after", 0)),
         "chunks": int(_number(request, "chunks", 0)),
+        "since": int(_number(request, "since", 0)),
         "state": state,
     }
 
@@ -89,7 +99,7 @@ def _number(request: web.Request, name: str, default: float) -> float:
         value = float(request.query.get(name, default))
     except ValueError as exc:
         raise _bad_request(f"{name} must be a number") from exc
-    if not 0 <= value < 1e9:
+    if not 0 <= value < 1e15:
         raise _bad_request(f"{name} must not be negative")
     return value
 

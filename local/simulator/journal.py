@@ -1,6 +1,7 @@
 """Remembers the last requests, and lets others wait until one gets somewhere."""
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -30,7 +31,10 @@ class Entry:
         self.authentication = Authentication("none")
         self.body: bytes | None = None
         self.chunks = 0
+        self.reasoning_tokens = 0
+        self.received_at = _now()
         self.state: State = "streaming"
+        self._ended_at: int | None = None
         self._outcome: str | None = None
         self._style = style
         self._api_version = api_version
@@ -41,6 +45,10 @@ class Entry:
         """Note that one more chunk of content was sent."""
         self.chunks += 1
         self._changed()
+
+    def count_thoughts(self, tokens: int) -> None:
+        """Note that so many more tokens were thought, seen or not."""
+        self.reasoning_tokens += tokens
 
     def set_held(self, held: bool) -> None:
         """Note that the request is paused, or goes on."""
@@ -58,6 +66,7 @@ class Entry:
     def _end(self, state: State, outcome: str) -> None:
         if self._outcome is None:
             self.state, self._outcome = state, outcome
+            self._ended_at = _now()
             self._changed()
 
     def record(self) -> RequestRecord:
@@ -73,6 +82,9 @@ class Entry:
             state=self.state,
             chunks=self.chunks,
             outcome=self._outcome,
+            reasoning_tokens=self.reasoning_tokens,
+            received_at=self.received_at,
+            ended_at=self._ended_at,
         )
 
 
@@ -112,37 +124,51 @@ class Journal:
         self._entries.clear()
 
     def find(
-        self, *, after: int = 0, state: str | None = None, chunks: int = 0
+        self, *, after: int = 0, state: str | None = None, chunks: int = 0, since: int = 0
     ) -> list[RequestRecord]:
-        """List requests with a higher number, in this state, with so many chunks or more."""
-        return [entry.record() for entry in self._matching(after, state, chunks)]
+        """List requests with a higher number, in this state, with so many chunks or more.
+
+        `since` is when they arrived at the earliest, in milliseconds since 1970.
+        """
+        return [entry.record() for entry in self._matching(after, state, chunks, since)]
 
     async def wait(
-        self, count: int, *, after: int = 0, state: str | None = None, chunks: int = 0
+        self,
+        count: int,
+        *,
+        after: int = 0,
+        state: str | None = None,
+        chunks: int = 0,
+        since: int = 0,
     ) -> list[RequestRecord]:
         """Wait until `find` gives so many."""
         changed = asyncio.Event()
         self._waiters.add(changed)
         try:
-            while len(self._matching(after, state, chunks)) < count:
+            while len(self._matching(after, state, chunks, since)) < count:
                 changed.clear()
                 await changed.wait()
         finally:
             self._waiters.discard(changed)
-        return self.find(after=after, state=state, chunks=chunks)
+        return self.find(after=after, state=state, chunks=chunks, since=since)
 
-    def _matching(self, after: int, state: str | None, chunks: int) -> list[Entry]:
+    def _matching(self, after: int, state: str | None, chunks: int, since: int) -> list[Entry]:
         return [
             entry
             for entry in self._entries
             if entry.number > after
             and (state is None or entry.state == state)
             and entry.chunks >= chunks
+            and entry.received_at >= since
         ]
 
     def _notify(self) -> None:
         for waiter in self._waiters:
             waiter.set()
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def _json_or_none(raw: bytes) -> bytes | None:

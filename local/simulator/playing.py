@@ -106,6 +106,7 @@ class Player:
             await writer.write(opening)
         if self._performance.first_ms:
             await asyncio.sleep(self._performance.first_ms / 1000)
+        self._entry.count_thoughts(answer.hidden_tokens)
         await writer.write(dialect.delta(_role(answer)))
         await self._play_text(writer, answer, dialect, header)
         await self._interrupt(writer, None)
@@ -130,6 +131,7 @@ class Player:
             template = ContentTemplate(dialect, header, "reasoning_content")
             for piece in answer.reasoning:
                 await writer.write(template.fill(piece))
+                self._entry.count_thoughts(1)
                 await self._metronome.tick()
         template = ContentTemplate(dialect, header)
         for count, piece in enumerate(answer.pieces):
@@ -162,6 +164,7 @@ class Player:
                 case Junk():
                     self._entry.finish("junk")
                     return web.Response(body=_JUNK, content_type="application/json")
+        self._entry.count_thoughts(answer.reasoning_tokens())
         message = message_of(answer, self._entry_id())
         body = dialect.whole(message, answer.finish_reason, usage)
         self._entry.finish(answer.finish_reason)

@@ -4,6 +4,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from local.simulator.behaviour import Behaviour
+
 Style = Literal["azure-v1", "azure-dated", "openai"]
 
 # streaming: being answered, also before the headers; held: paused by a `hold`;
@@ -35,6 +37,11 @@ class RequestRecord(msgspec.Struct, frozen=True, rename="camel"):
     chunks: int
     # How it ended: a finish reason, a kind of fault, or `status 429`; None while it runs.
     outcome: str | None
+    # Tokens of thought so far, seen or not.
+    reasoning_tokens: int
+    # When it arrived, and when it ended (None while it runs), in milliseconds since 1970.
+    received_at: int
+    ended_at: int | None
 
 
 class RecordList(msgspec.Struct, frozen=True):
@@ -49,3 +56,17 @@ class ScriptMatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     deployment: str | None = None
     # A text that the last user message contains.
     contains: str | None = None
+
+
+class Queued(msgspec.Struct, frozen=True):
+    """Behaviour that waits for requests; `times`: for so many still, None for all."""
+
+    behaviour: tuple[Behaviour, ...]
+    match: ScriptMatch
+    times: int | None
+
+
+class QueuedList(msgspec.Struct, frozen=True):
+    """What the script comes in, in the order in which it is tried."""
+
+    queued: list[Queued]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from local.simulator.behaviour import Behaviour
-from local.simulator.records import ScriptMatch
+from local.simulator.records import Queued, ScriptMatch
 
 _LONGEST = 1000
 
@@ -44,6 +44,10 @@ class Script:
                     del self._queue[index]
             return entry.behaviours
         return ()
+
+    def queued(self) -> list[Queued]:
+        """What is queued, in the order in which it is tried."""
+        return [Queued(entry.behaviours, entry.match, entry.left) for entry in self._queue]
 
     def clear(self) -> None:
         """Forget everything that is queued."""

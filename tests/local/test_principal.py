@@ -5,9 +5,10 @@ import base64
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 
 import pytest
-from aiohttp import ClientPayloadError, ClientSession, web
+from aiohttp import ClientPayloadError, ClientResponse, ClientSession, StreamReader, web
 from aiohttp.typedefs import Handler
 from yarl import URL
 
@@ -160,30 +161,124 @@ async def test_a_caller_who_leaves_takes_the_request_to_the_host_along():
         await asyncio.wait_for(left.wait(), SECONDS)
 
 
-async def test_a_stream_that_the_host_cuts_is_cut_for_the_caller():
+def cut_short(headers: dict[str, str], body: bytes = b"half") -> Handler:
+    """A host that breaks its response off."""
+
     async def handler(request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse()
+        response = web.StreamResponse(headers=headers)
         await response.prepare(request)
-        await response.write(b"half")
+        await response.write(body)
         assert request.transport is not None
         request.transport.abort()
         return response
 
-    async with proxied(handler) as (client, proxy), client.get(proxy) as response:
+    return handler
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Content-Type": "application/octet-stream"},
+        {"Content-Type": "application/x-ndjson"},
+        {"Content-Type": "text/event-stream", "Content-Length": "100"},
+    ],
+)
+async def test_a_stream_that_the_host_cuts_is_cut_for_the_caller(headers: dict[str, str]):
+    async with proxied(cut_short(headers)) as (client, proxy), client.get(proxy) as response:
         with pytest.raises(ClientPayloadError):
             await response.read()
 
 
+async def test_events_that_the_host_cuts_end_for_the_caller():
+    handler = cut_short({"Content-Type": "text/event-stream; charset=utf-8"}, b"data: 1\n\ndata: ")
+    async with proxied(handler) as (client, proxy), client.get(proxy) as response:
+        # Half an event is none (WHATWG HTML, 9.2.6), and the event that says the end is missing.
+        assert await response.read() == b"data: 1\n\ndata: "
+
+
+@dataclass
+class Seen:
+    """An onlooker that notes what it sees of every request but those for `/plain`."""
+
+    noted: list[str] = field(default_factory=list)
+    responses: list[ClientResponse] = field(default_factory=list)
+
+    def routes(self) -> list[web.RouteDef]:
+        async def own(request: web.Request) -> web.Response:
+            return web.Response(text="the onlooker's own")
+
+        return [web.get("/own", own)]
+
+    def watch(self, request: web.Request) -> "Seen | None":
+        return None if request.path == "/plain" else self
+
+    async def upload(self, body: StreamReader) -> AsyncIterator[bytes]:
+        async for chunk in body.iter_any():
+            self.noted.append(chunk.decode())
+            yield chunk
+
+    def answered(self, response: ClientResponse) -> None:
+        self.noted.append(str(response.status))
+        self.responses.append(response)
+
+    def over(self, *, whole: bool) -> None:
+        self.noted.append("whole" if whole else "broken")
+
+
+async def test_an_onlooker_sees_what_passes_and_answers_what_is_its_own():
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", echo)
+    seen = Seen()
+    async with (
+        serving(app) as host,
+        principal_proxy(host, onlooker=seen) as proxy,
+        ClientSession() as client,
+    ):
+        async with client.post(f"{proxy}/x", data="question") as response:
+            assert (await response.json())["body"] == "question"
+        assert seen.noted == ["question", "200", "whole"]
+        async with client.get(f"{proxy}/plain") as response:
+            assert response.status == 200
+        async with client.get(f"{proxy}/own") as response:
+            assert await response.text() == "the onlooker's own"
+    assert seen.noted == ["question", "200", "whole"]
+
+
+async def test_an_onlooker_may_end_a_response():
+    async def handler(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        await response.write(b"data: 1\n\n")
+        await asyncio.Event().wait()
+        return response
+
+    app = web.Application()
+    app.router.add_get("/", handler)
+    seen = Seen()
+    async with (
+        serving(app) as host,
+        principal_proxy(host, onlooker=seen) as proxy,
+        ClientSession() as client,
+        client.get(proxy) as response,
+    ):
+        assert await response.content.readexactly(9) == b"data: 1\n\n"
+        seen.responses[0].close()
+        assert await asyncio.wait_for(response.read(), SECONDS) == b""
+        assert seen.noted == ["200", "broken"]
+
+
 async def test_a_host_that_is_down_is_a_bad_gateway():
     nowhere = f"http://{HOST}:{next(free_ports())}"
+    seen = Seen()
     async with (
-        principal_proxy(nowhere) as proxy,
+        principal_proxy(nowhere, onlooker=seen) as proxy,
         ClientSession() as client,
         client.get(proxy) as response,
     ):
         assert response.status == 502
         assert response.content_type == "application/problem+json"
         assert "host does not answer" in (await response.json(content_type=None))["detail"]
+        assert seen.noted == ["broken"]
 
 
 async def test_a_target_that_is_no_path_goes_nowhere():

@@ -48,10 +48,19 @@ async def front(tmp_path: Path) -> AsyncIterator[Front]:
         await response.write(b"data: 2\n\n")
         return response
 
+    async def broken(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        await response.write(b"data: 1\n\n")
+        assert request.transport is not None
+        request.transport.abort()
+        return response
+
     (tmp_path / "index.html").write_text("<h1>the page</h1>")
     app = web.Application()
     app.router.add_get("/api/who", who)
     app.router.add_get("/api/stream", stream)
+    app.router.add_get("/api/broken", broken)
     async with (
         serving(app) as host,
         principal_proxy(host) as proxy,
@@ -87,3 +96,8 @@ async def test_streams_unbuffered(front: Front, kind: str):
         assert await response.content.readexactly(9) == b"data: 1\n\n"
         front.go_on.set()
         assert await response.content.read() == b"data: 2\n\n"
+
+
+async def test_events_that_the_host_breaks_off_end(front: Front):
+    async with front.client.get(f"{front.url}/api/broken") as response:
+        assert await asyncio.wait_for(response.read(), SECONDS) == b"data: 1\n\n"

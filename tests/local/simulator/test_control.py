@@ -3,6 +3,7 @@
 import asyncio
 import ssl
 import sys
+import time
 from pathlib import Path
 
 import aiohttp
@@ -96,6 +97,36 @@ async def test_reset_forgets_and_releases(simulator: Simulator) -> None:
     assert "never" not in (await tell(simulator, "Hi")).text()
     [record] = await simulator.requests()
     assert record.number == 2
+
+
+async def test_the_script_can_be_looked_at_and_forgotten_alone(simulator: Simulator) -> None:
+    await simulator.script(Say("tea"), contains="tea", times=None)
+    await simulator.script(Say("a b c"), Cut(after=2), contains="milk", times=2)
+    await tell(simulator, "milk")
+    first, second = await simulator.scripted()
+    assert (first.behaviour, first.match.contains, first.times) == ((Say("tea"),), "tea", None)
+    assert (second.behaviour, second.times) == ((Say("a b c"), Cut(after=2)), 1)
+    async with opened(simulator, body_of("[simulate: hold after=0] water")) as response:
+        await simulator.wait_for(state="held")
+        await simulator.clear_script()
+        assert await simulator.scripted() == []
+        [held] = await simulator.requests(state="held")
+        assert len(await simulator.requests()) == 2
+        await simulator.release()
+        await response.read()
+    assert held.ended_at is None
+
+
+async def test_the_journal_knows_when_requests_came_and_went(simulator: Simulator) -> None:
+    before = time.time_ns() // 1_000_000
+    await tell(simulator, '[simulate: say text="a b"] [simulate: reasoning text="I think"]')
+    await tell(simulator, "[simulate: say text=x]", model="reasoning", stream=False)
+    first, second = await simulator.requests(since=before)
+    assert (first.chunks, first.reasoning_tokens) == (2, 2)
+    assert second.reasoning_tokens == 64
+    assert first.ended_at is not None
+    assert before <= first.received_at <= first.ended_at <= second.received_at
+    assert await simulator.requests(since=before + 3_600_000) == []
 
 
 @pytest.mark.parametrize(
