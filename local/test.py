@@ -11,6 +11,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from local import chromium
+from local.setup import find_node
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / ".local" / "test"
@@ -107,6 +108,18 @@ def _types(options: Options) -> Count:
     return _check("mypy")
 
 
+def _web(options: Options) -> Count:
+    projects = (ROOT / "web", ROOT / "local" / "drawer")
+    return sum((check_scripts(project / "jsconfig.json") for project in projects), Count())
+
+
+def check_scripts(project: Path) -> Count:
+    """Types of all the JavaScript that a `jsconfig.json` names, by their JSDoc."""
+    node, _ = find_node()
+    tsc = ROOT / "node_modules" / "typescript" / "bin" / "tsc"
+    return _counted(subprocess.run([node, str(tsc), "--project", str(project)]).returncode)
+
+
 def _layers(options: Options) -> Count:
     # The tool has no module to run, only this function behind its command.
     code = "from importlinter.cli import lint_imports_command as main; main()"
@@ -136,6 +149,7 @@ STEPS = (
     Step("browser", "Browser", _browser),
     Step("lint", "Lint: ruff check, ruff format", _lint),
     Step("types", "Types: mypy, strict", _types),
+    Step("web", "Web: tsc over the page and the client", _web),
     Step("layers", "Layers: import-linter", _layers),
     Step("unit", "Tests: unit, contract, end to end, browser", _tests),
     Step("coverage", f"Branch coverage of shared/: at least {COVERED_PERCENT} %", _coverage),

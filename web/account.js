@@ -2,7 +2,8 @@
 
 import { byId, element } from "./dom.js";
 
-/** @typedef {import("./client.js").ChatClient} ChatClient */
+/** The identity provider that the links lead to: any that staticwebapp.config.json allows. */
+const PROVIDER = "github";
 
 /** A link to the log-in that comes back to where the page is now. */
 export function signInLink() {
@@ -14,14 +15,14 @@ export function signInLink() {
 
 function signInPath() {
   const back = encodeURIComponent(location.pathname + location.hash);
-  return `/.auth/login/github?post_login_redirect_uri=${back}`;
+  return `/.auth/login/${PROVIDER}?post_login_redirect_uri=${back}`;
 }
 
 /**
  * Shows who is signed in, with the way in or out.
- * @param {ChatClient} client
+ * @param {{owned: boolean}} options `owned`: whether conversations belong to those who sign in
  */
-export async function showAccount(client) {
+export async function showAccount({ owned }) {
   const account = byId("account", HTMLElement);
   const principal = await signedIn();
   if (principal === undefined) return;
@@ -29,7 +30,7 @@ export async function showAccount(client) {
     const href = "/.auth/logout?post_logout_redirect_uri=/";
     const name = element("span", { className: "name", title: principal }, principal);
     account.replaceChildren(name, element("a", { href }, "Sign out"));
-  } else if (await hasOwners(client)) {
+  } else if (owned) {
     account.replaceChildren(signInLink());
   }
 }
@@ -44,16 +45,4 @@ async function signedIn() {
   } catch {
     return undefined;
   }
-}
-
-/**
- * Whether conversations belong to those who sign in. Where they do not (`anonymous`), the actions
- * can be listed, and conversations cannot.
- * @param {ChatClient} client
- */
-async function hasOwners(client) {
-  const worked = () => true;
-  const failed = () => false;
-  if (await client.conversations({ limit: 1 }).then(worked, failed)) return true;
-  return !(await client.actions().then(worked, failed));
 }

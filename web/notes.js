@@ -1,6 +1,7 @@
 /** What the page writes down in the browser; without storage it works, and forgets. */
 
-/** @typedef {import("./client.js").ChatRequest} ChatRequest */
+/** @typedef {import("./client/client.js").ChatRequest} ChatRequest */
+/** @typedef {import("./client/client.js").Conversation} Conversation */
 
 /** One named JSON value. @template T */
 class Note {
@@ -41,6 +42,14 @@ export const notes = {
   draft: new Note("sessionStorage", "draft"),
   /** What this tab asked and has no word about yet. @type {Note<ChatRequest>} */
   pending: new Note("sessionStorage", "pending"),
-  /** The conversation that was used last. @type {Note<string>} */
-  last: new Note("localStorage", "last"),
+  /** Conversations whose deletion was under way when the page was left. @type {Note<string[]>} */
+  deleting: new Note("sessionStorage", "deleting"),
+  /** The list, where the backend keeps none. @type {Note<Conversation[]>} */
+  conversations: new Note("localStorage", "conversations"),
+  /** The action that was chosen. @type {Note<string>} */
+  action: new Note("localStorage", "action"),
+  /** The theme that was chosen, which theme.js reads first. @type {Note<"light" | "dark">} */
+  theme: new Note("localStorage", "theme"),
+  /** Whether the list is put away on wide screens. @type {Note<boolean>} */
+  listAway: new Note("localStorage", "list-away"),
 };

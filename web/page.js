@@ -1,25 +1,16 @@
 /** The fixed parts of the page: where messages go, its title and address, what is announced. */
 
 import { byId } from "./dom.js";
-import { notes } from "./notes.js";
 import { Follower } from "./scroll.js";
 
 const NAME = document.title;
 const announcer = byId("announcer", HTMLElement);
+const heading = byId("title", HTMLElement);
 
 export const welcome = byId("welcome", HTMLElement);
 export const messages = byId("messages", HTMLElement);
 export const earlier = byId("earlier", HTMLButtonElement);
 export const follower = new Follower(byId("jump", HTMLButtonElement));
-
-/** What stands where no conversation is. */
-export function showWelcome() {
-  welcome.hidden = false;
-  const last = notes.last.read();
-  const back = byId("last", HTMLAnchorElement);
-  back.hidden = last === null;
-  if (last) back.href = `#c=${last}`;
-}
 
 /**
  * Adds views at the end of the conversation.
@@ -31,12 +22,21 @@ export function show(...views) {
 }
 
 /**
- * The title of the tab: the conversation's, by its first line.
+ * The conversation's title, by its first line, above it and on the tab.
  * @param {string} text
  */
 export function title(text) {
-  const line = text.trim().split("\n")[0].slice(0, 80);
+  const line = firstLine(text);
+  heading.textContent = line;
   document.title = line ? `${line} · ${NAME}` : NAME;
+}
+
+/**
+ * What a conversation is called before the backend names it.
+ * @param {string} text
+ */
+export function firstLine(text) {
+  return (/.*/.exec(text.trim())?.[0] ?? "").slice(0, 80);
 }
 
 /**
@@ -70,10 +70,17 @@ export function conversationInAddress() {
   return /^#c=([\w-]{1,64})$/.exec(location.hash)?.[1] ?? "";
 }
 
+/** @param {string} id */
+export function addressOf(id) {
+  return `#c=${id}`;
+}
+
 /**
  * Takes the conversation out of the address.
  * @param {"push" | "replace"} how whether Back leads to it
  */
 export function leaveConversation(how) {
-  history[`${how}State`](null, "", location.pathname + location.search);
+  const path = location.pathname + location.search;
+  if (how === "push") history.pushState(null, "", path);
+  else history.replaceState(null, "", path);
 }

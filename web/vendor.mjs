@@ -12,6 +12,7 @@ const vendor = join(here, "vendor");
 const files = {
   "marked.js": join(modules, "marked", "lib", "marked.esm.js"),
   "dompurify.js": join(modules, "dompurify", "dist", "purify.es.mjs"),
+  "highlight.js": join(modules, "@highlightjs", "cdn-assets", "es", "highlight.min.js"),
 };
 
 await mkdir(vendor, { recursive: true });

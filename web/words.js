@@ -1,17 +1,21 @@
 /** Ends and errors in words: what happened, and what to do. */
 
-/** @typedef {import("./client.js").ChatError} ChatError */
-/** @typedef {import("./client.js").FinishReason} FinishReason */
-/** @typedef {import("./client.js").Usage} Usage */
+/** @typedef {import("./client/client.js").ChatError} ChatError */
+/** @typedef {import("./client/client.js").FinishReason} FinishReason */
+/** @typedef {import("./client/client.js").Usage} Usage */
+
+/** What is asked by the button below an answer that reached the limit of its length. */
+export const GO_ON = "Please go on where you stopped.";
 
 /**
- * What is said below an answer; `again`: asking once more may help.
- * @type {Partial<Record<FinishReason, {text: string, again: boolean}>>}
+ * What is said below an answer; `again`: asking once more may help, `more`: asking to go on.
+ * @type {Partial<Record<FinishReason, {text: string, again: boolean, more?: boolean}>>}
  */
 const ENDS = {
   length: {
-    text: "The answer reached the limit of its length and stops here. Ask it to go on.",
+    text: "The answer reached the limit of its length and stops here.",
     again: false,
+    more: true,
   },
   content_filter: {
     text: "The content filter stopped the answer here. Asking in other words may help.",
@@ -73,16 +77,22 @@ export function errorWords({ code, message, retryable }) {
   return {
     text: Object.hasOwn(ERRORS, code) ? ERRORS[/** @type {keyof ERRORS} */ (code)] : message,
     again: retryable ?? !FINAL.has(code),
+    more: false,
     signIn: code === "unauthenticated",
   };
 }
 
 /**
- * @param {Usage | null | undefined} usage
- * @returns {string | null}
+ * What an answer was made by, when, and what it cost.
+ * @param {{usage: Usage | null | undefined, model: string, createdAt: string}} about
  */
-export function usageWords(usage) {
-  if (!usage || !usage.totalTokens) return null;
+export function aboutWords({ usage, model, createdAt }) {
+  return [usageWords(usage), model, timeWords(createdAt)].filter(Boolean).join(" · ");
+}
+
+/** @param {Usage | null | undefined} usage */
+function usageWords(usage) {
+  if (!usage || !usage.totalTokens) return "";
   const about = usage.estimated ? "about " : "";
   const [total, asked, answered] = [
     usage.totalTokens,
@@ -90,4 +100,34 @@ export function usageWords(usage) {
     usage.completionTokens,
   ].map((count) => count.toLocaleString("en"));
   return `${about}${total} tokens: ${asked} read, ${answered} written`;
+}
+
+/** @param {string} moment */
+function timeWords(moment) {
+  const date = new Date(moment);
+  if (Number.isNaN(date.getTime())) return "";
+  return date.toLocaleString("en", { dateStyle: "medium", timeStyle: "short" });
+}
+
+/** @param {number} seconds 0 where nobody measured */
+export function thoughtWords(seconds) {
+  if (seconds < 1) return "Thoughts";
+  return `Thought for ${Math.round(seconds)} s`;
+}
+
+const DAY_MS = 24 * 60 * 60 * 1000;
+
+/**
+ * Under which heading of the list a conversation stands.
+ * @param {string} moment
+ * @param {Date} now
+ */
+export function ageWords(moment, now) {
+  const midnight = new Date(now.getFullYear(), now.getMonth(), now.getDate()).getTime();
+  const time = new Date(moment).getTime();
+  if (time >= midnight) return "Today";
+  if (time >= midnight - DAY_MS) return "Yesterday";
+  if (time >= midnight - 7 * DAY_MS) return "The last seven days";
+  if (time >= midnight - 30 * DAY_MS) return "The last thirty days";
+  return "Older";
 }

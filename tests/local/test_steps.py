@@ -1,12 +1,13 @@
 """`make test` itself: its options, how it counts, and the browser that it looks for."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
 from local import chromium
-from local.test import STEPS, Count, _junit, parse
+from local.test import ROOT, STEPS, Count, _junit, check_scripts, parse
 
 
 def test_options():
@@ -47,6 +48,37 @@ def test_a_suite_that_is_skipped_has_failed(tmp_path: Path):
     report = tmp_path / "junit.xml"
     report.write_text("<testsuites><testcase name='a'><skipped/></testcase></testsuites>")
     assert _junit(report) == Count(passed=0, failed=1)
+
+
+def test_the_web_is_checked_between_types_and_layers():
+    names = [step.name for step in STEPS]
+    at = names.index("web")
+    assert names[at - 1 : at + 2] == ["types", "web", "layers"]
+    assert STEPS[at].headline == "Web: tsc over the page and the client"
+
+
+@pytest.mark.parametrize(
+    ("script", "count"),
+    [
+        ("/** @param {string} text */ export const f = (text) => text.trim();", Count(passed=1)),
+        ("/** @param {string} text */ export const f = (text) => text.trip();", Count(failed=1)),
+        ("export const f = (text) => text;", Count(failed=1)),
+        ("/** @type {string[]} */ const a = []; a[0].trim();", Count(failed=1)),
+    ],
+)
+def test_scripts_are_checked_strictly(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], script: str, count: Count
+):
+    (tmp_path / "client").mkdir()
+    shutil.copy(ROOT / "web" / "jsconfig.json", tmp_path)
+    for name in ("page.js", "client/client.js"):
+        (tmp_path / name).write_text(script)
+    # With its declarations beside it, as the client has them.
+    (tmp_path / "client" / "client.d.ts").write_text("export {};")
+    assert check_scripts(tmp_path / "jsconfig.json") == count
+    told = capfd.readouterr().out
+    for name in ("page.js", "client/client.js"):
+        assert (name in told) == bool(count.failed)
 
 
 def program(path: Path) -> Path:
