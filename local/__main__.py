@@ -20,14 +20,20 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 WANTED = (3, 13)
 # What each command runs in the project's own environment.
-MODULES = {"run": "local.run", "test": "local.test", "bench": "benchmarks"}
+MODULES = {
+    "run": "local.run",
+    "test": "local.test",
+    "console": "console",
+    "bench": "benchmarks",
+}
 USAGE = """\
 usage: python -m local <command> [options]
 
-  run    set up, start the whole local stack, print one address   (--help: its options)
-  test   set up, run every check and test                         (--help: its options)
-  bench  set up, run the benchmarks
-  setup  set up only
+  run      set up, start the whole local stack, print one address   (--help: its options)
+  test     set up, run every check and test                         (--help: its options)
+  console  set up, chat in the terminal with a running backend      (--help: its options)
+  bench    set up, run the benchmarks
+  setup    set up only
 """
 NO_PYTHON = """\
 Python 3.13 is missing: this is Python {version}, and no other was found.

@@ -35,7 +35,7 @@ def set_up(root: Path) -> Path:
     """
     node, npm = find_node()
     waiting = "Another set-up is at work here; waiting for it …"
-    with lock(root / ".local" / "setup.lock", lambda: print(waiting, flush=True)):
+    with lock(root / ".local" / "setup.lock", lambda: _tell(waiting)):
         python = _python_environment(root)
         _node_modules(root, npm)
         _run([node, str(root / "web" / "vendor.mjs")], root, "Copying the page's libraries")
@@ -96,7 +96,8 @@ def stamp(folder: Path, wanted: str) -> None:
 def _python_environment(root: Path) -> Path:
     environment = root / ".venv"
     python = environment_python(environment)
-    files = sorted((*root.glob("requirements*.txt"), *root.glob("constraints.txt")))
+    names = ("requirements*.txt", "constraints.txt", "console/requirements.txt")
+    files = sorted(file for name in names for file in root.glob(name))
     wanted = fingerprint(files, platform.python_version(), platform.machine(), sys.platform)
     if is_stamped(environment, wanted) and python.exists():
         return python
@@ -141,8 +142,13 @@ def _run(command: list[str], root: Path, headline: str) -> None:
     """Runs one step of the set-up; one that takes long has said its headline before."""
     quick = command[0].endswith(("node", "node.exe"))
     if not quick:
-        print(f"{headline} …", flush=True)
-    done = subprocess.run(command, cwd=root, stdin=subprocess.DEVNULL)
+        _tell(f"{headline} …")
+    done = subprocess.run(command, cwd=root, stdin=subprocess.DEVNULL, stdout=sys.stderr)
     if done.returncode != 0:
         shown = " ".join(command)
         raise SetupFailed(f"{headline} failed: `{shown}` ended with {done.returncode}; see above.")
+
+
+def _tell(words: str) -> None:
+    """Says what goes on. Standard output is for what the command itself prints, in a pipe too."""
+    print(words, file=sys.stderr, flush=True)

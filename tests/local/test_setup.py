@@ -153,7 +153,9 @@ def test_set_up_makes_everything_once_and_mends_what_was_broken(
         assert set_up(project) == python
         assert subprocess.run([python, "-c", "import pip"]).returncode == 0
         assert (project / "node_modules" / STAMP).exists()
-        return [line for line in capfd.readouterr().out.splitlines() if line.endswith("…")]
+        said = capfd.readouterr()
+        assert said.out == "", "standard output is the command's own"
+        return [line for line in said.err.splitlines() if line.endswith("…")]
 
     python = environment_python(project / ".venv")
     stamps = [project / ".venv" / STAMP, project / "node_modules" / STAMP]
@@ -175,6 +177,10 @@ def test_set_up_makes_everything_once_and_mends_what_was_broken(
     # A requirement, a package.
     requirements = project / "requirements.txt"
     assert told(lambda: requirements.write_text("# changed\n")) == installs[:1]
+    console = project / "console"
+    console.mkdir()
+    assert told(lambda: (console / "requirements.txt").write_text("")) == installs[:1]
+    assert told() == []
 
 
 def test_a_set_up_that_fails_says_what_failed_and_is_not_taken_for_done(project: Path):

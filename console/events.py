@@ -1,0 +1,145 @@
+"""What happens in a turn, as the backend tells it: one JSON object an event (docs/api.md)."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """The turn runs."""
+
+    position: str
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """Something the answer was given to read."""
+
+    title: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Citations:
+    """What the answer can cite, in the order of its numbers, from 1."""
+
+    position: str
+    documents: tuple[Document, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Thought:
+    """A piece of the model's reasoning."""
+
+    position: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """A piece of the answer."""
+
+    position: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A tool that the model asks for; `arguments` is what the model wrote, JSON if all is well."""
+
+    position: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What went wrong; an End follows."""
+
+    position: str
+    code: str
+    message: str
+    retryable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """In tokens; `estimated` where the model did not say."""
+
+    prompt: int
+    completion: int
+    total: int
+    estimated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """The last event: why, and the whole text as it is kept, which is what counts."""
+
+    position: str
+    reason: str
+    text: str
+    usage: Usage | None
+
+
+type Event = Start | Citations | Thought | Delta | ToolCall | Failure | End
+
+
+def decode(data: str) -> Event | None:
+    """The event in `data`, or None for a type of later versions.
+
+    Raises ValueError for what is no event at all.
+    """
+    try:
+        return _event(json.loads(data))
+    except (KeyError, TypeError, AttributeError, RecursionError) as exc:
+        raise ValueError("an event lacks something, or is no object") from exc
+
+
+def _event(raw: Mapping[str, Any]) -> Event | None:
+    position = str(raw["position"])
+    match raw["type"]:
+        case "start":
+            return Start(position)
+        case "citations":
+            return Citations(position, tuple(document(item) for item in raw["documents"]))
+        case "reasoning":
+            return Thought(position, str(raw["text"]))
+        case "delta":
+            return Delta(position, str(raw["text"]))
+        case "tool_call":
+            return ToolCall(position, str(raw["name"]), str(raw["arguments"]))
+        case "error":
+            return failure(raw, position)
+        case "end":
+            text = str(raw["result"].get("response") or "")
+            return End(position, str(raw["finishReason"]), text, usage(raw.get("usage")))
+    return None
+
+
+def failure(raw: Mapping[str, Any] | None, position: str = "") -> Failure | None:
+    """What went wrong, where something did: in an event, or in a stored message."""
+    if not raw:
+        return None
+    return Failure(position, str(raw["code"]), str(raw["message"]), bool(raw.get("retryable")))
+
+
+def document(raw: Mapping[str, Any]) -> Document:
+    """A citation's document; it may have no title and no address."""
+    return Document(
+        title=str(raw.get("title") or raw.get("id") or ""), url=str(raw.get("url") or "")
+    )
+
+
+def usage(raw: Mapping[str, Any] | None) -> Usage | None:
+    """What a turn took, where that is known."""
+    if not raw:
+        return None
+    return Usage(
+        prompt=int(raw["promptTokens"]),
+        completion=int(raw["completionTokens"]),
+        total=int(raw["totalTokens"]),
+        estimated=bool(raw.get("estimated")),
+    )
