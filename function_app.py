@@ -13,7 +13,7 @@ from shared.services import Services
 from shared.settings import Settings
 
 services = Services(Settings.from_env(os.environ), Path(__file__).parent)
-services.warm()
+services.start()
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 app.register_functions(chat_blueprint(services))

@@ -26,6 +26,7 @@ from shared.prompts.actions import FILE, Action, Actions, load_actions
 from shared.prompts.prompt import Prompt, check_locks, make_prompt
 from shared.protocols.native.encoders import HEARTBEAT_SECONDS
 from shared.settings import Connection, IdentitySettings, Settings
+from shared.shutdown import before_sigterm
 from shared.turns.turn import Bounds
 from shared.turns.turns import TurnLimits, Turns
 
@@ -123,18 +124,23 @@ class Services:
         task.add_done_callback(self._ended)
         return task
 
-    def warm(self) -> None:
-        """Begin to load and connect what the first request needs, where a loop runs already."""
+    def start(self) -> None:
+        """Warm up, and end turns honestly when the instance goes; where a loop runs already."""
         try:
             asyncio.get_running_loop()
         except RuntimeError:
             return
+        before_sigterm(self._end_turns)
         self.in_background(self._warm())
+
+    async def _end_turns(self) -> None:
+        """Begin nothing any more; what runs gets its last checkpoint, and ends `incomplete`."""
+        if "turns" in self.__dict__:
+            await self.turns.aclose()
 
     async def aclose(self) -> None:
         """Stop all turns and what runs in the background, and close every connection."""
-        if "turns" in self.__dict__:
-            await self.turns.aclose()
+        await self._end_turns()
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)

@@ -261,7 +261,7 @@ async def test_a_caller_who_leaves_does_not_end_the_probe() -> None:
 
 def test_warming_up_needs_a_loop(tmp_path: Path) -> None:
     made = services(tmp_path)
-    made.warm()
+    made.start()
     assert made._background == set()
 
 
@@ -271,7 +271,7 @@ async def test_warming_up_never_fails(
 ) -> None:
     made = Services(Settings(Broken() if broken else {}), tmp_path)
     try:
-        made.warm()
+        made.start()
         await asyncio.gather(*made._background)
     finally:
         gc.unfreeze()

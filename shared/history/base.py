@@ -214,8 +214,21 @@ class HistoryStore(Protocol):
         """Take the turn back as if it had never been. Raises `Conflict`."""
         ...
 
-    async def reap(self, place: Place, answer: Answer, usage: Usage) -> None:
-        """End a dead turn: `cancelled` if it was asked to stop, else `incomplete`. `Conflict`."""
+    async def reap(
+        self, place: Place, answer: Answer, usage: Usage, *, stopped: bool = False
+    ) -> None:
+        """End a dead turn: `cancelled` if somebody stops it, or has, else `incomplete`.
+
+        Raises `Conflict`.
+        """
+        ...
+
+    async def ask_to_stop(self, place: Place, answer: Answer) -> None:
+        """Tell the owner, wherever it runs, to stop. Raises `Conflict`."""
+        ...
+
+    async def watch(self, place: Place, answer: Answer, until: int) -> None:
+        """Tell the owner that somebody watches elsewhere until then. Raises `Conflict`."""
         ...
 
     async def conversations(self, owner: str, limit: int, cursor: str | None) -> Page[Conversation]:

@@ -31,7 +31,7 @@ from shared.history.records import (
     read_head,
     turn_number,
 )
-from shared.history.rows import ANY, Delete, Insert, Merge, Operation, Rows
+from shared.history.rows import ANY, Delete, Insert, Merge, Operation, Rows, Value
 from shared.history.views import required, view
 from shared.messages import FinishReason, Usage
 
@@ -157,19 +157,20 @@ class Store:
         ]
         await self._rows.write(keys.partition(place), operations)
 
-    async def reap(self, place: Place, answer: Answer, usage: Usage) -> None:
-        """End a dead turn: `cancelled` if it was asked to stop, else `incomplete`. `Conflict`."""
-        reason: FinishReason = "cancelled" if answer.stop else "incomplete"
-        await self._rows.write(
-            keys.partition(place),
-            [
-                Merge(
-                    keys.message(place.conversation, answer.number),
-                    end_values(reason, usage, answer.reasoning_tokens),
-                    answer.etag,
-                )
-            ],
-        )
+    async def reap(
+        self, place: Place, answer: Answer, usage: Usage, *, stopped: bool = False
+    ) -> None:
+        """End a dead turn: `cancelled` if somebody stops it, or has, else `incomplete`."""
+        reason: FinishReason = "cancelled" if stopped or answer.stop else "incomplete"
+        await self._change(place, answer, end_values(reason, usage, answer.reasoning_tokens))
+
+    async def ask_to_stop(self, place: Place, answer: Answer) -> None:
+        """Tell the owner, wherever it runs, to stop. Raises `Conflict`."""
+        await self._change(place, answer, {"stop": True})
+
+    async def watch(self, place: Place, answer: Answer, until: int) -> None:
+        """Tell the owner that somebody watches elsewhere until then. Raises `Conflict`."""
+        await self._change(place, answer, {"watch": until})
 
     async def conversations(self, owner: str, limit: int, cursor: str | None) -> Page[Conversation]:
         """Newest first. Raises `InvalidRequest` for a cursor that it did not make."""
@@ -194,12 +195,14 @@ class Store:
     async def aclose(self) -> None:
         await self._rows.aclose()
 
-    async def _merge(
-        self, begun: Begun, values: dict[str, str | bytes | int | bool | float]
-    ) -> str:
-        key = keys.message(begun.place.conversation, begun.answer.number)
-        operation = Merge(key, values, begun.answer.etag)
-        return (await self._rows.write(keys.partition(begun.place), [operation]))[0]
+    async def _merge(self, begun: Begun, values: dict[str, Value]) -> str:
+        return await self._change(begun.place, begun.answer, values)
+
+    async def _change(self, place: Place, answer: Answer, values: dict[str, Value]) -> str:
+        """Change an answer's row as it was read; gives its new version. Raises `Conflict`."""
+        key = keys.message(place.conversation, answer.number)
+        operation = Merge(key, values, answer.etag)
+        return (await self._rows.write(keys.partition(place), [operation]))[0]
 
 
 def _head_after(place: Place, head: Head | None, turn: NewTurn, now: int) -> Head:

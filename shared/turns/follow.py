@@ -1,12 +1,23 @@
 """A turn that does not run here, told from its row: replayed, or followed while it runs."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 
 from shared.errors import InternalError, NotFound, StoreUnavailable
-from shared.events import Delta, End, Error, Event, Position, Reasoning, Start, StoredEvent
-from shared.history.base import Answer, Conflict, HistoryStore, Place
+from shared.events import (
+    Citations,
+    Delta,
+    End,
+    Error,
+    Event,
+    Position,
+    Reasoning,
+    Start,
+    StoredEvent,
+)
+from shared.history.base import LEASE_MARGIN_MS, Answer, Conflict, HistoryStore, Place
 from shared.messages import Usage
 from shared.prompts.tokens import estimate_tokens
 from shared.turns.buffer import TurnBuffer, Watch
@@ -14,6 +25,12 @@ from shared.turns.buffer import TurnBuffer, Watch
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 1.0
+WATCH_MS = 20_000
+"""For so long a watcher says to be there."""
+WATCH_AGAIN_MS = 10_000
+"""It says so again when no more than this is left."""
+ANNOUNCEMENTS = 5
+"""Attempts to say so the first time: what they meet is a write in 2 s."""
 
 
 def start_event(place: Place, answer: Answer) -> Start:
@@ -42,9 +59,18 @@ def replay(place: Place, answer: Answer) -> TurnBuffer:
 
 
 async def settled(
-    store: HistoryStore, place: Place, number: int, turn_id: str, clock: Callable[[], int]
+    store: HistoryStore,
+    place: Place,
+    number: int,
+    turn_id: str,
+    clock: Callable[[], int],
+    *,
+    stopped: bool = False,
 ) -> Answer:
-    """The turn's row, reaped first where its instance died. Raises `NotFound`."""
+    """The turn's row, reaped first where its instance died. Raises `NotFound`.
+
+    `stopped`: a dead turn is reaped as one that was stopped.
+    """
     while True:
         answer = await store.answer(place, number)
         if answer is None or answer.turn_id != turn_id:
@@ -52,9 +78,38 @@ async def settled(
         if not answer.over(clock()):
             return answer
         try:
-            await store.reap(place, answer, usage_of(answer))
+            await store.reap(place, answer, usage_of(answer), stopped=stopped)
         except Conflict:
             await asyncio.sleep(0)  # somebody else wrote: the row says what
+
+
+async def lasting(
+    store: HistoryStore,
+    place: Place,
+    answer: Answer,
+    clock: Callable[[], int],
+    respond_within: float,
+) -> Answer:
+    """The turn of that row, once it can no longer be undone. Raises `NotFound` if it was.
+
+    A turn is undone only before its response began: before any of its text, and within
+    `respond_within` seconds of its beginning.
+    """
+    loop = asyncio.get_running_loop()
+    until = loop.time() + respond_within
+    if clock() > answer.created + 1000 * respond_within + LEASE_MARGIN_MS:
+        until = 0.0
+    while answer.running and not _has_text(answer) and loop.time() < until:
+        await asyncio.sleep(min(POLL_SECONDS, respond_within))
+        now = await settled(store, place, answer.number, answer.turn_id, clock)
+        if now.nonce != answer.nonce:
+            raise NotFound("There is no such turn.")
+        answer = now
+    return answer
+
+
+def _has_text(answer: Answer) -> bool:
+    return any(not isinstance(run, Citations) for run in answer.runs)
 
 
 class Follower:
@@ -71,6 +126,19 @@ class Follower:
         self._buffer.append(start_event(place, answer))
         self._shown: tuple[StoredEvent, ...] = ()
         self._show(answer)
+
+    async def announce(self) -> None:
+        """Say in the row that somebody watches, before a response says that they do."""
+        said = False
+        with contextlib.suppress(StoreUnavailable):
+            for _ in range(ANNOUNCEMENTS):
+                if said or self._buffer.end is not None:
+                    break
+                try:
+                    await self._say_watching()
+                    said = True
+                except Conflict:  # its owner, or another watcher, wrote meanwhile
+                    await self._look()
 
     def watch(self, position: Position, heartbeat: float) -> Watch:
         """Begin to follow; the watch's close ends it."""
@@ -93,23 +161,30 @@ class Follower:
 
     async def _follow(self) -> None:
         while self._buffer.end is None:
+            with contextlib.suppress(Conflict, StoreUnavailable):  # the next look tries again
+                await self._say_watching()
             await asyncio.sleep(POLL_SECONDS)
-            try:
-                answer = await settled(
-                    self._store,
-                    self._place,
-                    self._answer.number,
-                    self._answer.turn_id,
-                    self._clock,
-                )
-                if answer.nonce != self._answer.nonce:
-                    raise NotFound("It was undone, and begun again.")
-            except NotFound:
-                self._buffer.append(End("cancelled", usage_of(self._answer), self._answer.text))
-            except StoreUnavailable:
-                continue
-            else:
-                self._show(answer)
+            with contextlib.suppress(StoreUnavailable):
+                await self._look()
+
+    async def _look(self) -> None:
+        """Show what the row says now."""
+        try:
+            answer = await settled(
+                self._store, self._place, self._answer.number, self._answer.turn_id, self._clock
+            )
+            if answer.nonce != self._answer.nonce:
+                raise NotFound("It was undone, and begun again.")
+        except NotFound:
+            self._buffer.append(End("cancelled", usage_of(self._answer), self._answer.text))
+        else:
+            self._show(answer)
+
+    async def _say_watching(self) -> None:
+        """Whoever is attached, on any instance, counts as a caller: its owner reads it here."""
+        now = self._clock()
+        if self._answer.watch <= now + WATCH_AGAIN_MS:
+            await self._store.watch(self._place, self._answer, now + WATCH_MS)
 
     def _show(self, answer: Answer) -> None:
         self._answer = answer

@@ -16,7 +16,7 @@ from shared.messages import FinishReason, ModelRequest, Usage
 from shared.models.base import ChatModel
 from shared.prompts.tokens import estimate_messages, estimate_tokens
 from shared.turns.buffer import TurnBuffer, Watch, size_in_bytes
-from shared.turns.writer import TurnWriter, Verdict
+from shared.turns.writer import Mail, StillWatched, TurnWriter, Verdict
 
 logger = logging.getLogger(__name__)
 
@@ -89,10 +89,18 @@ class Turn:
         self._responding = asyncio.Event()
         self._refusal: ChatError | None = None
         self._interrupted: asyncio.Future[_Outcome] = asyncio.get_running_loop().create_future()
+        self._wanted: _Outcome | None = None
+        """An interruption that came while the end for want of watchers was being written."""
+        self._flowing = asyncio.Event()
+        self._flowing.set()
+        self._watched_until = 0.0
+        """By the loop's clock: until then somebody watches on another instance."""
         self._finish = Finish()
         self._heard = 0.0
         self._silence_timer: asyncio.TimerHandle | None = None
         self._grace_timer: asyncio.TimerHandle | None = None
+        if writer is not None:
+            writer.listen(self._read_mail)
 
     async def join(self, position: Position = BEGINNING) -> Watch:
         """Watch, once a response may begin. Raises what the turn was refused with."""
@@ -147,11 +155,13 @@ class Turn:
         reading = asyncio.create_task(self._read())
         self._heard = asyncio.get_running_loop().time()
         self._watch_silence()
-        waited: set[asyncio.Future[Any]] = {reading, self._interrupted}
-        if keeping is not None:
-            waited.add(keeping)
+        ending: set[asyncio.Future[Any]] = {reading} if keeping is None else {reading, keeping}
         try:
-            await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+            while True:
+                waited = {*ending, self._interrupted}
+                await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+                if any(task.done() for task in ending) or await self._ended_early():
+                    break
         finally:
             if self._silence_timer is not None:
                 self._silence_timer.cancel()
@@ -173,11 +183,40 @@ class Turn:
             error = _unexpected(error)
         return _Outcome("content_filter" if isinstance(error, ContentFiltered) else "error", error)
 
+    async def _ended_early(self) -> bool:
+        """Whether the interruption stands: an end for want of watchers is given up for one.
+
+        Its end is written while the model still waits: a watcher elsewhere may have said so in the
+        row, which only the write tells.
+        """
+        if self._writer is None or self._interrupted.result().reason != "disconnected":
+            return True
+        self._flowing.clear()  # what is stored as the end is all that was shown
+        try:
+            await self._writer.finish(
+                "disconnected",
+                self._usage(),
+                self._finish.reasoning_tokens,
+                unless=self._is_watched,
+            )
+        except StillWatched:
+            self._interrupted = asyncio.get_running_loop().create_future()
+            if self._wanted is not None:
+                self._interrupted.set_result(self._wanted)
+            elif not self._watchers:
+                self._wait_for_watchers()
+            self._heard = asyncio.get_running_loop().time()
+            self._flowing.set()
+            return False
+        return True
+
     async def _read(self) -> _Outcome:
         loop = asyncio.get_running_loop()
         shown = 0.0
         async with self._model.ask(self._request) as stream:
             async for events in stream:
+                if not self._flowing.is_set():
+                    await self._flowing.wait()
                 self._heard = loop.time()
                 if self._writer is not None and self._heard > self._writer.fence:
                     if await self._writer.save() is not None:
@@ -275,17 +314,34 @@ class Turn:
 
     def _left(self, _watch: Watch) -> None:
         self._watchers -= 1
-        if self._watchers or self.over.is_set():
-            return
-        loop = asyncio.get_running_loop()
-        self._grace_timer = loop.call_later(self._grace, self._nobody_watches)
+        if not self._watchers and not self.over.is_set():
+            loop = asyncio.get_running_loop()
+            self._grace_timer = loop.call_later(self._grace, self._wait_for_watchers)
 
-    def _nobody_watches(self) -> None:
-        self._interrupt(_Outcome("disconnected"))
+    def _wait_for_watchers(self) -> None:
+        """End it, once the grace is over since somebody watched here or elsewhere."""
+        self._grace_timer = None
+        loop = asyncio.get_running_loop()
+        left = self._watched_until + self._grace - loop.time()
+        if left > 0:
+            self._grace_timer = loop.call_later(left, self._wait_for_watchers)
+        else:
+            self._interrupt(_Outcome("disconnected"))
+
+    def _is_watched(self) -> bool:
+        return self._watchers > 0 or self._watched_until > asyncio.get_running_loop().time()
+
+    def _read_mail(self, mail: Mail) -> None:
+        """What others want of it, who reach it through its row only."""
+        self._watched_until = asyncio.get_running_loop().time() + mail.watched
+        if mail.stop:
+            self.stop()
 
     def _interrupt(self, outcome: _Outcome) -> None:
         if not self._interrupted.done():
             self._interrupted.set_result(outcome)
+        elif self._wanted is None:
+            self._wanted = outcome
 
 
 def _error_event(error: ChatError) -> Error:

@@ -1,6 +1,7 @@
 """The use case: run, join, replay, watch and stop turns."""
 
 import asyncio
+import contextlib
 import secrets
 import uuid
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from shared.errors import (
     TurnMismatch,
 )
 from shared.events import BEGINNING, Citations, Position, Start
-from shared.history.base import Answer, HistoryStore, NewTurn, Place, View
+from shared.history.base import Answer, Conflict, HistoryStore, NewTurn, Place, View
 from shared.history.codec import encode_runs
 from shared.messages import Caller, ChatRequest, FinishReason, Usage
 from shared.models.base import ChatModel
@@ -22,7 +23,7 @@ from shared.prompts.prompt import Prompt
 from shared.prompts.window import choose_window
 from shared.turns.begin import Asked, Opened, begin_turn
 from shared.turns.buffer import TurnBuffer, Watch
-from shared.turns.follow import Follower, replay, settled, start_event, usage_of
+from shared.turns.follow import Follower, lasting, replay, settled, start_event, usage_of
 from shared.turns.past import load_past
 from shared.turns.places import place_of
 from shared.turns.running import RunningTurns
@@ -30,6 +31,7 @@ from shared.turns.turn import Bounds, Turn
 from shared.turns.writer import TurnWriter
 
 STOP_SECONDS = 10.0
+STOP_POLL_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,17 +116,7 @@ class Turns:
         brought = request.turn_id is not None
         turn_id = request.turn_id or str(uuid.uuid4())
         order = _Order(place, turn_id, brought, request, prompt, model, respond_by)
-        opening = self._running.spawn(self._open(order))
-        # Begin and pump outlive the caller: a question that was taken is answered.
-        try:
-            found = await asyncio.shield(opening)
-        except asyncio.CancelledError:
-            opening.add_done_callback(_leave)
-            raise
-        if isinstance(found, Turn):
-            watch = await found.join()
-        else:
-            watch = self._tell(place, found, Position(0, 0))
+        watch = await self._watch(order)
         return Response(watch, place.conversation, turn_id, request.result_variable_name)
 
     async def attach(
@@ -141,8 +133,8 @@ class Turns:
                 raise NotFound("There is no such turn.") from exc
             result_name = turn.result_name
         else:
-            answer = await self._row(place, turn_id)
-            watch = self._tell(place, answer, position)
+            answer = await self._lasting(place, await self._row(place, turn_id))
+            watch = await self._tell(place, answer, position)
             result_name = answer.result_name
         if watch.ended:
             watch.close()
@@ -160,6 +152,10 @@ class Turns:
                     await turn.over.wait()
             except TimeoutError:
                 return TurnState(turn_id, running=True, finish_reason=None, usage=None)
+        else:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(STOP_SECONDS):
+                    await self._stop_elsewhere(place, turn_id)
         return await self.state(place, turn_id)
 
     async def state(self, place: Place, turn_id: str) -> TurnState:
@@ -181,6 +177,40 @@ class Turns:
     async def aclose(self) -> None:
         """Begin nothing any more, end what runs as `incomplete`, and wait for it."""
         await self._running.aclose()
+
+    async def _watch(self, order: _Order) -> Watch:
+        """Watch the turn from its beginning, once a response may begin."""
+        while True:
+            opening = self._running.spawn(self._open(order))
+            # Begin and pump outlive the caller: a question that was taken is answered.
+            try:
+                found = await asyncio.shield(opening)
+            except asyncio.CancelledError:
+                opening.add_done_callback(_leave)
+                raise
+            if isinstance(found, Turn):
+                return await found.join()
+            try:
+                answer = await self._lasting(order.place, found)
+            except NotFound:
+                continue  # it was refused elsewhere, and undone: this one may begin it
+            return await self._tell(order.place, answer, BEGINNING)
+
+    async def _lasting(self, place: Place, answer: Answer) -> Answer:
+        return await lasting(self._store, place, answer, self._clock, self._limits.respond_within)
+
+    async def _stop_elsewhere(self, place: Place, turn_id: str) -> None:
+        """Ask its owner through its row, and wait for the end; a dead owner's is ended here."""
+        while True:
+            answer = await self._row(place, turn_id, stopped=True)
+            if not answer.running:
+                return
+            if not answer.stop:
+                try:
+                    await self._store.ask_to_stop(place, answer)
+                except Conflict:
+                    continue  # somebody wrote meanwhile: the row says what
+            await asyncio.sleep(STOP_POLL_SECONDS)
 
     async def _open(self, order: _Order) -> Turn | Answer:
         lock = self._opening.setdefault((order.place, order.turn_id), asyncio.Lock())
@@ -291,19 +321,21 @@ class Turns:
             self._running.launch(None, turn)
         return turn
 
-    async def _row(self, place: Place, turn_id: str) -> Answer:
+    async def _row(self, place: Place, turn_id: str, *, stopped: bool = False) -> Answer:
         head = await self._store.head(place)
         number = None
         if head is not None and not head.deleted:
             number = await self._store.find(place, turn_id)
         if number is None:
             raise NotFound("There is no such turn.")
-        return await settled(self._store, place, number, turn_id, self._clock)
+        return await settled(self._store, place, number, turn_id, self._clock, stopped=stopped)
 
-    def _tell(self, place: Place, answer: Answer, position: Position) -> Watch:
+    async def _tell(self, place: Place, answer: Answer, position: Position) -> Watch:
         heartbeat = self._limits.turn.heartbeat
         if answer.running:
-            return Follower(self._store, place, answer, self._clock).watch(position, heartbeat)
+            follower = Follower(self._store, place, answer, self._clock)
+            await follower.announce()
+            return follower.watch(position, heartbeat)
         return Watch(replay(place, answer), position, heartbeat)
 
 

@@ -3,6 +3,9 @@
 No error code is a verdict. After a conflict or a lost reply the row is read: mine and running, the
 write is built anew; ended, that is the turn's end; gone or another's, the conversation was deleted.
 An owner that got nothing confirmed for as long as its lease must show nothing more.
+
+The row is also the owner's letter box: others, who reach the turn nowhere else, write into it that
+it is to stop, or until when they watch. Their write makes the owner's next one a conflict.
 """
 
 import asyncio
@@ -16,6 +19,21 @@ from shared.messages import FinishReason, Usage
 CHECKPOINT_SECONDS = 2.0
 FIRST_RETRY_SECONDS = 0.1
 LAST_RETRY_SECONDS = 2.0
+BEYOND_SECONDS = 1.0
+"""How long an attempt may last after the lease is over: a store that hangs is cut off."""
+
+
+class StillWatched(Exception):
+    """The end was not written: somebody watches the turn after all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """What others have written into the turn's row."""
+
+    stop: bool
+    watched: float
+    """For how many more seconds somebody says to watch elsewhere; 0: nobody does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +65,14 @@ class TurnWriter:
         self._closing = asyncio.Event()
         self._lock = asyncio.Lock()
         self._verdict: Verdict | None = None
+        self._ended = False
+        self._hear: Callable[[Mail], None] = lambda mail: None
         self.fence = sent + LEASE_MS / 1000
         """Until when, by the loop's clock, the owner may show what it generates."""
+
+    def listen(self, hear: Callable[[Mail], None]) -> None:
+        """Call `hear` whenever the row was read, with what others wrote into it."""
+        self._hear = hear
 
     async def keep(self) -> Verdict | None:
         """Checkpoint every 2 s until `close`. A verdict: the turn is no longer ours."""
@@ -72,15 +96,27 @@ class TurnWriter:
             )
 
     async def finish(
-        self, reason: FinishReason, usage: Usage, reasoning_tokens: int
+        self,
+        reason: FinishReason,
+        usage: Usage,
+        reasoning_tokens: int,
+        *,
+        unless: Callable[[], bool] = lambda: False,
     ) -> Verdict | None:
-        """Write the end. A verdict: it ended otherwise before."""
+        """Write the end, once. A verdict: it ended otherwise before.
+
+        Raises `StillWatched`, and writes nothing, where `unless` says so before an attempt.
+        """
+
+        async def write(begun: Begun) -> Begun:
+            if unless():
+                raise StillWatched
+            return await self._store.finish(begun, self._body(), reason, usage, reasoning_tokens)
+
         async with self._lock:
-            return await self._write(
-                lambda begun: self._store.finish(
-                    begun, self._body(), reason, usage, reasoning_tokens
-                )
-            )
+            verdict = await self._write(write)
+            self._ended = True
+            return verdict
 
     async def undo(self) -> Verdict | None:
         """Take the turn back. A verdict: there was nothing to take back."""
@@ -94,7 +130,7 @@ class TurnWriter:
 
     async def _write(self, write: Callable[[Begun], Awaitable[Begun]]) -> Verdict | None:
         """Write once, however often that takes; after a verdict, nothing is written any more."""
-        if self._verdict is None:
+        if self._verdict is None and not self._ended:
             self._verdict = await self._try(write)
         return self._verdict
 
@@ -105,7 +141,7 @@ class TurnWriter:
         while True:
             sent = loop.time()
             try:
-                self._begun = await write(self._begun)
+                self._begun = await self._in_time(write(self._begun))
             except (Conflict, StoreUnavailable):
                 verdict = await self._settle()
             else:
@@ -126,8 +162,8 @@ class TurnWriter:
         mine, place = self._begun.answer, self._begun.place
         while True:
             try:
-                row = await self._store.answer(place, mine.number)
-                head = await self._store.head(place)
+                row = await self._in_time(self._store.answer(place, mine.number))
+                head = await self._in_time(self._store.head(place))
                 break
             except StoreUnavailable:
                 if loop.time() > self.fence:
@@ -139,7 +175,17 @@ class TurnWriter:
         if not row.running:
             return Verdict(row.finish_reason or "incomplete", row.usage, row.text)
         self._begun = replace(self._begun, answer=row, head=head)
+        self._hear(Mail(row.stop, max(0, row.watch - self._clock()) / 1000))
         return None
+
+    async def _in_time[T](self, asking: Awaitable[T]) -> T:
+        """The store's answer; one that does not come before the lease is over counts as lost."""
+        now = asyncio.get_running_loop().time()
+        try:
+            async with asyncio.timeout_at(max(self.fence, now) + BEYOND_SECONDS):
+                return await asking
+        except TimeoutError as exc:
+            raise StoreUnavailable("The history does not answer.") from exc
 
 
 _GAVE_UP = Verdict(

@@ -9,7 +9,7 @@ from shared.events import Citations, Delta, Error, Reasoning, ToolCall
 from shared.history import keys
 from shared.history.base import LEASE_MARGIN_MS, LEASE_MS, Conflict, Place
 from shared.history.codec import encode_runs
-from shared.history.rows import Merge, Rows
+from shared.history.rows import Rows
 from shared.history.store import Store
 from shared.messages import Document
 from tests.contracts.acting import (
@@ -219,12 +219,11 @@ async def test_a_replacing_turn_may_replace_the_only_one(store: Store) -> None:
 
 
 @pytest.mark.parametrize(("stop", "reason"), [(False, "incomplete"), (True, "cancelled")])
-async def test_a_dead_turn_is_reaped(store: Store, rows: Rows, stop: bool, reason: str) -> None:
+async def test_a_dead_turn_is_reaped(store: Store, stop: bool, reason: str) -> None:
     begun = await begin(store)
     begun = await store.save(begun, encode_runs([Delta("half")]), NOW + LEASE_MS)
     if stop:
-        key = keys.message("c1", 1)
-        await rows.write(keys.partition(MINE), [Merge(key, {"stop": True}, begun.answer.etag)])
+        await store.ask_to_stop(MINE, begun.answer)
     dead = await answer_of(store, begun)
     assert dead.stop is stop
     assert not dead.over(dead.lease + LEASE_MARGIN_MS)
@@ -239,11 +238,34 @@ async def test_a_dead_turn_is_reaped(store: Store, rows: Rows, stop: bool, reaso
         await store.reap(MINE, dead, USAGE)
 
 
-async def test_a_watch_on_the_row_is_read(store: Store, rows: Rows) -> None:
+async def test_a_dead_turn_is_reaped_by_who_stops_it(store: Store) -> None:
     begun = await begin(store)
-    key = keys.message("c1", 1)
-    await rows.write(keys.partition(MINE), [Merge(key, {"watch": NOW + 1}, begun.answer.etag)])
-    assert (await answer_of(store, begun)).watch == NOW + 1
+    await store.reap(MINE, begun.answer, USAGE, stopped=True)
+    assert (await answer_of(store, begun)).finish_reason == "cancelled"
+
+
+async def test_what_others_write_into_a_turns_row_is_read_and_makes_its_owners_write_a_conflict(
+    store: Store,
+) -> None:
+    begun = await begin(store)
+    await store.watch(MINE, begun.answer, NOW + 1)
+    watched = await answer_of(store, begun)
+    assert (watched.watch, watched.stop, watched.running) == (NOW + 1, False, True)
+    with pytest.raises(Conflict):
+        await store.ask_to_stop(MINE, begun.answer)
+    await store.ask_to_stop(MINE, watched)
+    stopped = await answer_of(store, begun)
+    assert (stopped.watch, stopped.stop) == (NOW + 1, True)
+    for late in (begun, replace(begun, answer=watched)):
+        with pytest.raises(Conflict):
+            await store.save(late, b"", NOW)
+    ended = await finish(store, replace(begun, answer=stopped))
+    for late_answer in (stopped, begun.answer):
+        with pytest.raises(Conflict):
+            await store.watch(MINE, late_answer, NOW + 2)
+        with pytest.raises(Conflict):
+            await store.ask_to_stop(MINE, late_answer)
+    assert await answer_of(store, begun) == ended.answer
 
 
 async def test_owners_are_apart(store: Store) -> None:

@@ -35,6 +35,10 @@ class ClockLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self._jumping.now
 
+    def pause(self, seconds: float) -> None:
+        """Let time pass while nothing runs, as where the whole process was stopped."""
+        self._jumping.now += seconds
+
 
 def in_virtual_time[**P](
     test: Callable[P, Coroutine[Any, Any, None]],
@@ -47,6 +51,13 @@ def in_virtual_time[**P](
             runner.run(test(*args, **kwargs))
 
     return run
+
+
+def pause(seconds: float) -> None:
+    """Stop the process for so long."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, ClockLoop)
+    loop.pause(seconds)
 
 
 async def settle() -> None:

@@ -33,7 +33,8 @@ class FaultyStore(Store):
     def break_down(self) -> None:
         for method in ("read", "read_below", "head", "find", "answer", "begin", "save", "finish"):
             self.always[method] = "down"
-        self.always["undo"] = self.always["reap"] = "down"
+        for method in ("undo", "reap", "ask_to_stop", "watch"):
+            self.always[method] = "down"
 
     def recover(self) -> None:
         self.always.clear()
@@ -72,8 +73,16 @@ class FaultyStore(Store):
     async def undo(self, begun: Begun) -> None:
         await self._call("undo", lambda: Store.undo(self, begun))
 
-    async def reap(self, place: Place, answer: Answer, usage: Usage) -> None:
-        await self._call("reap", lambda: Store.reap(self, place, answer, usage))
+    async def reap(
+        self, place: Place, answer: Answer, usage: Usage, *, stopped: bool = False
+    ) -> None:
+        await self._call("reap", lambda: Store.reap(self, place, answer, usage, stopped=stopped))
+
+    async def ask_to_stop(self, place: Place, answer: Answer) -> None:
+        await self._call("ask_to_stop", lambda: Store.ask_to_stop(self, place, answer))
+
+    async def watch(self, place: Place, answer: Answer, until: int) -> None:
+        await self._call("watch", lambda: Store.watch(self, place, answer, until))
 
     async def _call[T](self, method: str, work: Callable[[], Awaitable[T]]) -> T:
         self.calls.append(method)

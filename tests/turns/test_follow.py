@@ -166,7 +166,7 @@ async def test_a_follower_whose_turn_is_gone_ends_cancelled(how: str) -> None:
     if how == "deleted":
         await store.delete(PLACE)
     else:
-        await store.undo(Begun(PLACE, begun.head, None, begun.answer))
+        await store.undo(Begun(PLACE, begun.head, None, await app.stored()))
         if "again" in how:
             await begun_elsewhere(app, nonce="a third one's")
     end = await follower.ended()

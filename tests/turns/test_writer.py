@@ -12,7 +12,7 @@ from shared.messages import Usage
 from shared.turns.writer import TurnWriter
 from tests.turns.begun import begun_elsewhere
 from tests.turns.bench import PLACE, START_MS, Instance, now_ms, texts
-from tests.turns.clock_loop import in_virtual_time, settle
+from tests.turns.clock_loop import in_virtual_time, pause, settle
 from tests.turns.scripted import USAGE, ScriptedModel
 
 
@@ -181,7 +181,7 @@ async def test_an_owner_that_was_paused_shows_nothing_until_a_write_is_confirmed
     listener = await app.listen(model)
     hanging = asyncio.Event()
     app.store.script("save", hanging)
-    await asyncio.sleep(21)
+    pause(21)
     model.say("b")
     await settle()
     assert listener.text == "a"
@@ -197,14 +197,11 @@ async def test_a_late_owner_whose_turn_was_reaped_shows_nothing() -> None:
     app, model = Instance(), ScriptedModel()
     model.say("a")
     listener = await app.listen(model)
-    hanging = asyncio.Event()
-    app.store.script("save", hanging)
-    await asyncio.sleep(30)
+    pause(30)
     other = Instance(app.rows)
     answer = await other.turns.fresh(PLACE, await app.stored())
     assert answer.finish_reason == "incomplete"
     model.say("b")
-    hanging.set()
     end = await listener.ended()
     assert (end.finish_reason, listener.text) == ("incomplete", "a")
 
@@ -229,20 +226,12 @@ async def test_a_late_owner_is_given_one_more_try_where_the_store_answers() -> N
     app, model = Instance(), ScriptedModel()
     model.say("a")
     listener = await app.listen(model)
-    hanging = asyncio.Event()
-
-    async def overtake() -> None:
-        await asyncio.sleep(23)
-        app.store.script("save", "conflict")
-        hanging.set()
-
-    app.store.script("save", hanging, "conflict")
-    overtaking = asyncio.ensure_future(overtake())
-    await asyncio.sleep(24)
+    app.store.script("save", "conflict")
+    pause(24)
     model.say("b")
     model.finish()
     assert (await listener.ended()).finish_reason == "stop"
-    await overtaking
+    assert app.store.calls[2:6] == ["save", "answer", "head", "save"]
 
 
 @in_virtual_time
@@ -254,6 +243,23 @@ async def test_a_late_owner_that_cannot_write_though_the_store_answers_gives_up(
     end = await (await app.listen(model)).ended()
     assert end.finish_reason == "error"
     assert 20 <= now() <= 25
+
+
+@pytest.mark.parametrize("method", ["save", "answer"])
+@in_virtual_time
+async def test_a_store_that_hangs_is_not_waited_for(method: str) -> None:
+    app, model = Instance(), ScriptedModel()
+    model.say("a")
+    listener = await app.listen(model)
+    app.store.script("save", *["down"] * 100)
+    app.store.script(method, *[asyncio.Event()] * 100)
+    end = await listener.ended()
+    assert (end.finish_reason, [e.code for e in listener.errors]) == (
+        "error",
+        ["store_unavailable"],
+    )
+    assert 20 <= now() <= 24
+    assert model.open == 0
 
 
 @in_virtual_time
