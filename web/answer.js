@@ -54,6 +54,10 @@ export class AnswerView {
     this.#onAgain = onAgain;
     this.#onMore = onMore;
     this.#body.append(waitingView());
+    // What scrolls can be reached by keyboard.
+    this.#thoughts.tabIndex = 0;
+    this.#thoughts.setAttribute("role", "group");
+    this.#thoughts.setAttribute("aria-label", "Thoughts");
     this.root.setAttribute("aria-busy", "true");
     this.root.append(
       element("h2", { className: "hidden" }, "Answer"),

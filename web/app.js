@@ -45,6 +45,9 @@ function remove(id) {
     void conversation.open("");
   }
   library.remove(id, () => {
+    // The button that was pressed is gone.
+    if (document.activeElement === document.body) sidebar.focus(id);
+    if (document.activeElement === document.body) composer.focus();
     if (!shown || conversation.id) return;
     history.replaceState(null, "", addressOf(id));
     void conversation.open(id);

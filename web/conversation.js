@@ -426,6 +426,7 @@ export class Conversation {
     const cursor = this.#cursor;
     if (!cursor || earlier.disabled) return;
     const { signal } = this.#shown;
+    const focused = document.activeElement === earlier;
     earlier.disabled = true;
     try {
       const page = await this.#client.messages(this.id, { limit: NEWEST, cursor, signal });
@@ -433,6 +434,7 @@ export class Conversation {
         this.#load(page.items, true);
         this.#setCursor(page.nextCursor);
       });
+      if (focused) keepFocus();
       announce("Earlier messages are shown.");
     } catch (error) {
       if (signal.aborted) return;
@@ -516,6 +518,17 @@ export class Conversation {
     this.#setTurns(this.#turns.toSpliced(this.#turns.indexOf(before), 0, turn));
     before.replaced = null;
   }
+}
+
+/** The button for earlier messages had the focus, and may be gone: they have it then. */
+function keepFocus() {
+  if (!earlier.hidden) {
+    earlier.focus({ preventScroll: true });
+    return;
+  }
+  messages.tabIndex = -1;
+  messages.focus({ preventScroll: true });
+  messages.addEventListener("blur", () => messages.removeAttribute("tabindex"), { once: true });
 }
 
 /** What stands where messages are being loaded; seen only where that takes a while. */

@@ -174,10 +174,15 @@ export class Library extends EventTarget {
     this.#changed();
   }
 
-  /** @param {string} id */
+  /**
+   * There is no such conversation; the page that shows it says so.
+   * @param {string} id
+   */
   async forget(id) {
     await this.#first;
-    if (this.mode === "here") this.#drop(id);
+    if (this.mode !== "here") return;
+    this.#items = this.#items.filter((item) => item.id !== id);
+    this.#keep();
   }
 
   /** @param {string} code of the error that the backend gave instead of a list */

@@ -124,6 +124,7 @@ export function closed(text) {
   const bare = line.replace(/\\./g, "").replace(/`[^`]*`/g, "");
   if (bare.includes("`")) return /`\S/.test(bare) ? `${text}\`` : text;
   const strong = (bare.match(/\*\*/g) ?? []).length % 2 === 1;
+  if (strong && bare.endsWith("**")) return text.slice(0, -2);
   return strong && /\*\*\S[^*]*$/.test(bare) ? `${text.trimEnd()}**` : text;
 }
 

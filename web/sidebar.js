@@ -56,6 +56,14 @@ export class Sidebar {
     this.#opener.focus();
   }
 
+  /**
+   * Gives a conversation's line the focus, where the list is there.
+   * @param {string} id
+   */
+  focus(id) {
+    this.#row(id)?.querySelector("a")?.focus();
+  }
+
   #toggle() {
     const { classList } = document.body;
     if (WIDE.matches) {
@@ -83,6 +91,7 @@ export class Sidebar {
     byId("page", HTMLElement).inert = over;
     this.#veil.hidden = !over;
     this.#opener.hidden = WIDE.matches && shown;
+    byId("name", HTMLElement).hidden = shown;
     this.#opener.setAttribute("aria-expanded", String(shown));
   }
 
@@ -210,8 +219,11 @@ export class Sidebar {
   }
 
   async #more() {
+    const shown = this.#library.items.length;
     try {
       await this.#library.more();
+      // The button that had the focus is gone.
+      if (document.activeElement === document.body) this.focus(this.#library.items[shown]?.id ?? "");
     } catch {
       const more = this.#list.querySelector(".more");
       if (more) more.textContent = "They could not be loaded. Try again";
