@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 from shared.errors import ChatError, InvalidRequest, Misconfigured, ModelRefused, Unauthenticated
 from shared.history.base import HistoryStore
 from shared.history.codec import MAX_BODY_BYTES
+from shared.history.counters import Counters
+from shared.history.rows import Rows
 from shared.history.store import Store
 from shared.identity import principal
 from shared.identity.tokens import IdentityUnavailable, SharedTokens
@@ -27,6 +29,7 @@ from shared.prompts.prompt import Prompt, check_locks, make_prompt
 from shared.protocols.native.encoders import HEARTBEAT_SECONDS
 from shared.settings import Connection, IdentitySettings, Settings
 from shared.shutdown import before_sigterm
+from shared.turns.budget import Budget
 from shared.turns.turn import Bounds
 from shared.turns.turns import TurnLimits, Turns
 
@@ -64,11 +67,21 @@ class Services:
 
     @cached_property
     def store(self) -> HistoryStore:
+        return Store(self.rows)
+
+    @cached_property
+    def rows(self) -> Rows:
         from shared.history.table import TableRows
 
         storage = self.settings.storage
         credential = self._credential(storage.identity) if storage.endpoint else None
-        return Store(TableRows(storage, credential))
+        return TableRows(storage, credential)
+
+    @cached_property
+    def budget(self) -> Budget | None:
+        """The limits that protect the bill; None: there are none."""
+        allowance = self.settings.allowance
+        return Counters(self.rows, allowance, _now) if allowance else None
 
     @cached_property
     def turns(self) -> Turns:
@@ -88,6 +101,7 @@ class Services:
                 ),
             ),
             _now,
+            self.budget,
         )
 
     def caller(self, principals: list[str]) -> Caller:
@@ -146,8 +160,8 @@ class Services:
         await asyncio.gather(*self._background, return_exceptions=True)
         for model in self._models.values():
             await model.aclose()
-        if "store" in self.__dict__:
-            await self.store.aclose()
+        if "rows" in self.__dict__:
+            await self.rows.aclose()
         for credential in self._credentials.values():
             await credential.aclose()
 
@@ -219,7 +233,7 @@ class Services:
     async def _check_settings(self) -> None:
         """All that the other checks did not read: a wrong one is told before a caller meets it."""
         settings = self.settings
-        _ = settings.auth, settings.limits, settings.allowed_origins
+        _ = settings.auth, settings.limits, settings.allowance, settings.allowed_origins
         for name in settings.connection_names:
             settings.connection(name)
         for action in self.actions:

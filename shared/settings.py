@@ -97,6 +97,16 @@ class Limits(Struct, frozen=True, kw_only=True):
     """Seconds that a turn goes on with nobody watching."""
 
 
+class Allowance(Struct, frozen=True, kw_only=True):
+    """What may be used before callers are refused; None: as much as they like."""
+
+    daily_tokens: int | None
+    """By the whole app."""
+    daily_tokens_per_owner: int | None
+    requests_per_minute: int | None
+    """Of each owner."""
+
+
 _ADDRESS = re.compile(r"https?://[^/\s]+\S*")
 
 
@@ -269,6 +279,27 @@ class Settings:
             disconnect_grace=self._integer("CHAT_DISCONNECT_GRACE_SECONDS", 30, 0, 3600),
         )
 
+    @cached_property
+    def allowance(self) -> Allowance | None:
+        """The limits that protect the bill; None: there are none, and nothing is counted."""
+        tokens, owners_tokens, requests = (
+            self._integer(name, 0, 1, 999_999_999_999) or None
+            for name in ("CHAT_DAILY_TOKENS", *_PER_OWNER)
+        )
+        named = [name for name in _PER_OWNER if self._text(name)]
+        if named and self.auth.mode == "anonymous":
+            raise Misconfigured(
+                f"{named[0]} counts for each signed-in owner, and with CHAT_AUTH=anonymous there "
+                "is none: take it away, and limit the whole app with CHAT_DAILY_TOKENS."
+            )
+        if tokens is None and not named:
+            return None
+        return Allowance(
+            daily_tokens=tokens,
+            daily_tokens_per_owner=owners_tokens,
+            requests_per_minute=requests,
+        )
+
     def _text(self, name: str) -> str | None:
         value = self._values.get(name, "").strip()
         return None if not value or value.startswith("<insert") else value
@@ -323,6 +354,7 @@ class Settings:
         return IdentitySettings(kind is not None, client_id, resource_id)
 
 
+_PER_OWNER = ("CHAT_DAILY_TOKENS_PER_OWNER", "CHAT_REQUESTS_PER_MINUTE")
 _FLAT_NAMES = {
     "endpoint": "AZURE_OPENAI_ENDPOINT",
     "model": "AZURE_OPENAI_CHAT_DEPLOYMENT",

@@ -17,6 +17,7 @@ from shared.errors import (
     StoreUnavailable,
     Unauthenticated,
 )
+from shared.history.counters import Counters
 from shared.messages import Caller, ChatRequest
 from shared.models.completions import ChatCompletions
 from shared.services import READINESS_SECONDS, Services, quiet_sdks
@@ -179,7 +180,21 @@ def test_nothing_is_read_before_it_is_needed(tmp_path: Path) -> None:
         made.caller([])
 
 
-@pytest.mark.parametrize("name", ["CHAT_MAX_BODY_BYTES", "CHAT_MODEL_TIMEOUT_SECONDS"])
+async def test_a_budget_is_there_where_a_limit_is_set(tmp_path: Path) -> None:
+    made = services(tmp_path)
+    assert made.budget is None
+    assert made.turns._budget is None
+    assert "rows" not in vars(made)
+    made = services(tmp_path, CHAT_DAILY_TOKENS="5")
+    assert isinstance(made.budget, Counters)
+    assert made.turns._budget is made.budget
+    assert made.budget._rows is made.rows
+    await made.aclose()
+
+
+@pytest.mark.parametrize(
+    "name", ["CHAT_MAX_BODY_BYTES", "CHAT_MODEL_TIMEOUT_SECONDS", "CHAT_DAILY_TOKENS"]
+)
 async def test_wrong_limits_are_told_when_turns_are_needed(tmp_path: Path, name: str) -> None:
     made = services(tmp_path, **{name: "x"})
     with pytest.raises(Misconfigured, match=name):
@@ -212,6 +227,8 @@ def test_everything_that_is_wrong_is_named(tmp_path: Path) -> None:
     [
         ({"CHAT_AUTH": "x"}, "CHAT_AUTH"),
         ({"CHAT_MAX_BODY_BYTES": "x"}, "CHAT_MAX_BODY_BYTES"),
+        ({"CHAT_DAILY_TOKENS": "x"}, "CHAT_DAILY_TOKENS"),
+        ({"CHAT_REQUESTS_PER_MINUTE": "5"}, "CHAT_REQUESTS_PER_MINUTE"),
         ({"CHAT_ALLOWED_ORIGINS": "*"}, "CHAT_ALLOWED_ORIGINS"),
         ({"CHAT_CALLER_FIELDS": "x"}, "CHAT_CALLER_FIELDS"),
         ({"CHAT_CONNECTIONS": "OTHER NEW"}, "NEW__endpoint"),

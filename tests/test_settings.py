@@ -9,6 +9,7 @@ from shared.errors import Misconfigured
 from shared.settings import (
     COGNITIVE_SERVICES_SCOPE,
     LOCKABLE_FIELDS,
+    Allowance,
     Auth,
     IdentitySettings,
     Settings,
@@ -285,6 +286,43 @@ def test_numbers(name: str, field: str, default: int, right: str, wrong: str) ->
         assert name in message
         assert repr(bad) in message
         assert f"from {right} to " in message
+
+
+SIGNED_IN = {"CHAT_AUTH": "easyauth"}
+ALLOWANCE = {
+    "CHAT_DAILY_TOKENS": "daily_tokens",
+    "CHAT_DAILY_TOKENS_PER_OWNER": "daily_tokens_per_owner",
+    "CHAT_REQUESTS_PER_MINUTE": "requests_per_minute",
+}
+
+
+def test_nothing_is_limited_unless_a_setting_says_so() -> None:
+    assert Settings({}).allowance is None
+    assert Settings({"CHAT_DAILY_TOKENS": "<insert a number>"}).allowance is None
+    assert Settings({"CHAT_AUTH": "nonsense"}).allowance is None
+
+
+@pytest.mark.parametrize("name", ALLOWANCE)
+def test_each_limit(name: str) -> None:
+    fields: dict[str, int | None] = dict.fromkeys(ALLOWANCE.values())
+    fields[ALLOWANCE[name]] = 7
+    assert Settings(SIGNED_IN | {name: " 7 "}).allowance == Allowance(**fields)
+    for bad in ("0", "-1", "many", "1.5", "1e6"):
+        message = misconfigured(partial(getattr, Settings(SIGNED_IN | {name: bad}), "allowance"))
+        assert message.startswith(f"{name} must be a whole number from 1 to ")
+
+
+@pytest.mark.parametrize("name", ["CHAT_DAILY_TOKENS_PER_OWNER", "CHAT_REQUESTS_PER_MINUTE"])
+def test_a_limit_for_each_owner_where_callers_are_anonymous(name: str) -> None:
+    for auth in ({}, {"CHAT_AUTH": "anonymous"}):
+        settings = Settings(auth | {name: "5", "CHAT_DAILY_TOKENS": "5"})
+        message = misconfigured(partial(getattr, settings, "allowance"))
+        assert message.startswith(name)
+        assert "CHAT_AUTH=anonymous" in message
+        assert "with CHAT_DAILY_TOKENS" in message
+    assert Settings({"CHAT_DAILY_TOKENS": "5"}).allowance is not None
+    in_azure = Settings({name: "5", "WEBSITE_SITE_NAME": "x"})
+    assert "CHAT_AUTH is missing" in misconfigured(lambda: in_azure.allowance)
 
 
 def test_a_snapshot_of_the_environment_that_is_read_late() -> None:

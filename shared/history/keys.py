@@ -8,7 +8,9 @@ another's rows. Within it, `,` separates the parts of a key: no id contains one.
     t,<conversation>,<turn>               which number a turn's answer has
     i,<9999999999999 - ms>,<conversation> the list, newest first
 
-Intents of deletions have a partition of their own.
+    c,!                                   what its owner has used of the limits
+
+Intents of deletions have a partition of their own, and so has what the whole app has used.
 """
 
 import re
@@ -19,6 +21,11 @@ from shared.history.base import Place
 
 INTENTS = "intents"
 """The partition of what deletions have promised."""
+
+COUNTS = "counts"
+"""The partition of what the whole app has used."""
+SHARDS = 16
+"""So many rows share the app's count: a row takes one write at a time."""
 
 _MOST_NUMBER = 9_999_999_999
 _MOST_TIME = 9_999_999_999_999
@@ -83,6 +90,19 @@ def index_parts(key: str) -> tuple[int, str] | None:
     """`updated` and conversation in an index key; None: it is no such key."""
     found = _INDEX.fullmatch(key)
     return (_MOST_TIME - int(found[1]), found[2]) if found else None
+
+
+COUNT = "c,!"
+"""What an owner has used of the limits, in the owner's partition."""
+
+
+def shard(number: int) -> str:
+    """One of the rows that add up to the app's count."""
+    return f"c,{number:02d}"
+
+
+ALL_SHARDS = ("c,", "c-")
+"""From and up to: all of them."""
 
 
 def intent(place: Place) -> str:

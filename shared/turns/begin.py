@@ -5,7 +5,7 @@ is a verdict: after a conflict or a lost reply, look whose row it is.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from shared.errors import ChatError, ConversationBusy, NotFound, StoreUnavailable, TurnMismatch
@@ -48,10 +48,15 @@ class Opened:
 
 
 async def begin_turn(
-    store: HistoryStore, asked: Asked, messages: int, clock: Callable[[], int]
+    store: HistoryStore,
+    asked: Asked,
+    messages: int,
+    clock: Callable[[], int],
+    admit: Callable[[], Awaitable[None]] | None = None,
 ) -> Opened | Answer:
     """Begin it, or give the answer of the turn of that id, which may be running elsewhere.
 
+    `admit` is awaited once, before anything is written: what it raises leaves nothing behind.
     Raises `ConversationBusy`, `TurnMismatch`, `NotFound`, `PayloadTooLarge`, `StoreUnavailable`.
     """
     loop = asyncio.get_running_loop()
@@ -68,7 +73,9 @@ async def begin_turn(
             seen = await store.read(place, messages)
             if seen.head is not None and seen.head.deleted:
                 raise NotFound("There is no such conversation.")
-            found = await _look_up(store, asked, seen, always=trying)
+            # Nobody is to be admitted to what is only told again.
+            older = admit is not None and seen.lowest > 0
+            found = await _look_up(store, asked, seen, always=trying or older)
         except StoreUnavailable:
             if not trying or late:
                 raise
@@ -93,6 +100,9 @@ async def begin_turn(
         if dead is not None:
             await _reap(store, place, dead)
             continue
+        if admit is not None:
+            await admit()
+            admit = None
         view, tried, trying, sent = seen, seen.head, True, loop.time()
         new = turn if asked.replaces is None else replace(turn, replaces=newest)
         try:

@@ -54,7 +54,8 @@ class Turn:
 
     A response begins at the first event, and at the latest at `respond_by` (the loop's clock): what
     fails before that is the turn's refusal, with a true HTTP status, and leaves nothing behind.
-    `load` tells how many turns the instance runs.
+    `load` tells how many turns the instance runs; `spend` is told what tokens it used, once it has
+    ended.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class Turn:
         cancel_on_leave: bool,
         respond_by: float,
         load: Callable[[], int],
+        spend: Callable[[int], None] | None = None,
     ) -> None:
         self.turn_id = turn_id
         self.digest = digest
@@ -85,6 +87,7 @@ class Turn:
         self._grace = 0.0 if cancel_on_leave else bounds.grace
         self._respond_by = respond_by
         self._load = load
+        self._spend = spend
         self._watchers = 0
         self._responding = asyncio.Event()
         self._refusal: ChatError | None = None
@@ -149,6 +152,8 @@ class Turn:
                 keeping.cancel()
             self._responding.set()
             self.over.set()
+            if self._spend is not None and (end := self.buffer.end) is not None:
+                self._spend(end.usage.total_tokens)
 
     async def _generate(self, keeping: "asyncio.Task[Verdict | None] | None") -> _Outcome:
         """Until the model ends, somebody interrupts, or the row is lost."""

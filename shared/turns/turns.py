@@ -6,6 +6,7 @@ import secrets
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from weakref import WeakValueDictionary
 
 from shared.errors import (
@@ -22,6 +23,7 @@ from shared.models.base import ChatModel
 from shared.prompts.prompt import Prompt
 from shared.prompts.window import choose_window
 from shared.turns.begin import Asked, Opened, begin_turn
+from shared.turns.budget import Budget
 from shared.turns.buffer import TurnBuffer, Watch
 from shared.turns.follow import Follower, lasting, replay, settled, start_event, usage_of
 from shared.turns.past import load_past
@@ -82,7 +84,8 @@ class _Order:
 class Turns:
     """The turns of one instance. `clock`: milliseconds since 1970.
 
-    `store` is asked when a turn first needs it: one with `store: false` never does.
+    `store` is asked when a turn first needs it: one with `store: false` never does. `budget` None:
+    nothing is limited.
     """
 
     def __init__(
@@ -90,10 +93,12 @@ class Turns:
         store: Callable[[], HistoryStore],
         limits: TurnLimits,
         clock: Callable[[], int],
+        budget: Budget | None = None,
     ) -> None:
         self._open_store = store
         self._limits = limits
         self._clock = clock
+        self._budget = budget
         self._running = RunningTurns(limits.concurrent)
         self._opening: WeakValueDictionary[tuple[Place, str], asyncio.Lock] = WeakValueDictionary()
 
@@ -106,11 +111,11 @@ class Turns:
     ) -> Response:
         """Run a turn, join it or replay it; returns when its response may begin.
 
-        Raises what `begin_turn` and the model raise, `InvalidRequest` and `Overloaded`.
+        Raises what `begin_turn`, the budget and the model raise, `InvalidRequest` and `Overloaded`.
         """
         respond_by = asyncio.get_running_loop().time() + self._limits.respond_within
         if not request.store:
-            turn = self._stateless(request, prompt, model, respond_by)
+            turn = await self._stateless(caller, request, prompt, model, respond_by)
             return Response(await turn.join(), None, None, request.result_variable_name)
         place = place_of(caller, request)
         brought = request.turn_id is not None
@@ -177,6 +182,8 @@ class Turns:
     async def aclose(self) -> None:
         """Begin nothing any more, end what runs as `incomplete`, and wait for it."""
         await self._running.aclose()
+        if self._budget is not None:
+            await self._budget.aclose()
 
     async def _watch(self, order: _Order) -> Watch:
         """Watch the turn from its beginning, once a response may begin."""
@@ -227,8 +234,9 @@ class Turns:
             return turn
         with self._running.beginning():
             asked = self._asked(order, digest)
+            admit = partial(self._budget.admit, order.place.owner) if self._budget else None
             opened = await begin_turn(
-                self._store, asked, self._limits.history_messages, self._clock
+                self._store, asked, self._limits.history_messages, self._clock, admit
             )
             return opened if isinstance(opened, Answer) else await self._launch(order, opened)
 
@@ -285,6 +293,7 @@ class Turns:
             cancel_on_leave=request.on_disconnect == "cancel",
             respond_by=order.respond_by,
             load=self._running.__len__,
+            spend=self._spending(place.owner),
         )
         self._running.launch(place, turn)
         return turn
@@ -298,13 +307,21 @@ class Turns:
         past = await load_past(self._store, place, view, request.replaces, limits.history_messages)
         return choose_window(past, limits.history_messages, limits.history_tokens)
 
-    def _stateless(
-        self, request: ChatRequest, prompt: Prompt, model: ChatModel, respond_by: float
+    async def _stateless(
+        self,
+        caller: Caller,
+        request: ChatRequest,
+        prompt: Prompt,
+        model: ChatModel,
+        respond_by: float,
     ) -> Turn:
         buffer = TurnBuffer()
         start = Start(None, None, prompt.action.name, prompt.model, new=True)
         buffer.extend((start, *_citations(prompt)))
         with self._running.beginning():
+            if self._budget is not None:
+                await self._budget.admit(caller.owner)
+                self._running.check_open()
             turn = Turn(
                 turn_id=str(uuid.uuid4()),
                 digest="",
@@ -317,9 +334,13 @@ class Turns:
                 cancel_on_leave=True,
                 respond_by=respond_by,
                 load=self._running.__len__,
+                spend=self._spending(caller.owner),
             )
             self._running.launch(None, turn)
         return turn
+
+    def _spending(self, owner: str | None) -> Callable[[int], None] | None:
+        return partial(self._budget.spend, owner) if self._budget else None
 
     async def _row(self, place: Place, turn_id: str, *, stopped: bool = False) -> Answer:
         head = await self._store.head(place)

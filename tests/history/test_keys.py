@@ -25,6 +25,7 @@ def test_the_layout() -> None:
     assert keys.turn("c1", "t1") == "t,c1,t1"
     assert keys.index(1_790_000_000_000, "c1") == "i,8209999999999,c1"
     assert keys.intent(place) == "u,bWU,c1"
+    assert (keys.COUNT, keys.shard(0), keys.shard(15)) == ("c,!", "c,00", "c,15")
 
 
 @pytest.mark.parametrize(("size", "kind"), [(0, "u,"), (180, "u,"), (181, "h,"), (9999, "h,")])
@@ -62,6 +63,10 @@ def test_every_key_is_safe_everywhere(owner: str, conversation: str, turn: str) 
         *keys.INDEXES,
         keys.intent(place),
         keys.INTENTS,
+        keys.COUNTS,
+        keys.COUNT,
+        *map(keys.shard, range(keys.SHARDS)),
+        *keys.ALL_SHARDS,
     ):
         check_key(key)
         assert not re.search(r"[/\\#?%'\s]", key)
@@ -84,6 +89,23 @@ def test_ranges_hold_one_conversation(a: str, b: str, turn: str) -> None:
     assert (first <= keys.turn(b, turn) < last) == (a == b)
     for key in (keys.head(b), keys.message(b, 7)):
         assert (keys.head(a) <= key < keys.messages_end(a)) == (a == b)
+
+
+@example
+@given(owner=OWNERS, conversation=IDS)
+def test_counts_are_in_no_range_of_a_conversation_and_no_partition_of_an_owner(
+    owner: str, conversation: str
+) -> None:
+    ranges = [
+        (keys.head(conversation), keys.messages_end(conversation)),
+        keys.turns(conversation),
+        keys.INDEXES,
+    ]
+    assert not any(first <= keys.COUNT < last for first, last in ranges)
+    partitions = {keys.partition(Place(owner, conversation)), keys.partition(Place(None, "counts"))}
+    assert not partitions & {keys.COUNTS, keys.INTENTS}
+    first, last = keys.ALL_SHARDS
+    assert all(first <= keys.shard(number) < last for number in range(keys.SHARDS))
 
 
 @pytest.mark.parametrize("key", ["", "v,c,!", "v,c,m1", "v,c,m99999999999", "v,c,mabcdefghij"])

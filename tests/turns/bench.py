@@ -11,6 +11,7 @@ from shared.history.memory import MemoryRows
 from shared.messages import Caller, ChatRequest, FinishReason
 from shared.prompts.actions import Action
 from shared.prompts.prompt import Prompt
+from shared.turns.budget import Budget
 from shared.turns.buffer import Entry, Watch
 from shared.turns.turn import Bounds
 from shared.turns.turns import Response, TurnLimits, Turns
@@ -46,7 +47,9 @@ def now_ms() -> int:
 class Instance:
     """`Turns` with a store that can fail. Two of them share `rows`."""
 
-    def __init__(self, rows: MemoryRows | None = None, **limits: Any) -> None:
+    def __init__(
+        self, rows: MemoryRows | None = None, budget: Budget | None = None, **limits: Any
+    ) -> None:
         self.rows = rows or MemoryRows()
         self.store = FaultyStore(self.rows)
         bounds = {n: limits.pop(n) for n in tuple(limits) if hasattr(BOUNDS, n)}
@@ -54,6 +57,7 @@ class Instance:
             lambda: self.store,
             replace(LIMITS, turn=replace(BOUNDS, **bounds), **limits),
             now_ms,
+            budget,
         )
 
     async def start(
