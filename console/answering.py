@@ -102,7 +102,7 @@ class _Stopping:
     async def _ask(self) -> None:
         try:
             if not await self._stop():
-                self._say("It is still running: it may be on another instance. Ctrl-C leaves it.")
+                self._say("It is still running, and will stop later. Ctrl-C leaves it.")
         except Unreachable:
             if not self._turn.begun.is_set():
                 self._go()

@@ -13,6 +13,8 @@ from tests.console.screen import Screen, running_screen
 
 type Event = dict[str, Any]
 
+GUARD_SECONDS = 30.0
+
 
 class Fake:
     """Answers questions with what was queued by `answer`, in order, or with `status`."""
@@ -24,6 +26,7 @@ class Fake:
         self.bodies: list[Any] = []
         """Those of questions."""
         self._queued: list[web.Response | list[bytes]] = []
+        self._arrived = asyncio.Event()
 
     def answer(self, *said: str | Event, end: Event | None = None, cut: bool = False) -> None:
         """Queues a stream: `start`, texts, events, and an end.
@@ -55,12 +58,20 @@ class Fake:
         """How many requests there were."""
         return sum(m == method and path.endswith(ending) for m, path in self.requests)
 
+    async def until_asked(self, method: str, ending: str) -> None:
+        """Waits for such a request."""
+        async with asyncio.timeout(GUARD_SECONDS):
+            while not self.asked(method, ending):
+                self._arrived.clear()
+                await self._arrived.wait()
+
     def screen(self, *arguments: str, **options: Any) -> AbstractAsyncContextManager[Screen]:
         """The console against this backend."""
         return running_screen("--url", self.url, *arguments, **options)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         self.requests.append((request.method, request.path))
+        self._arrived.set()
         self.headers.append(dict(request.headers))
         if request.path == "/api/health":
             return web.json_response({"status": "ok"})

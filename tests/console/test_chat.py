@@ -76,6 +76,7 @@ async def test_a_second_ctrl_c_leaves_the_waiting() -> None:
         await screen.until("^half$")
         screen.type(CTRL_C)
         await screen.until("^Stopping … ")
+        await fake.until_asked("POST", "/stop")
         screen.type(CTRL_C)
         await screen.until("^Left the answer before its end; it may still be running.$")
         await screen.prompted()
