@@ -234,6 +234,7 @@ class Services:
         """All that the other checks did not read: a wrong one is told before a caller meets it."""
         settings = self.settings
         _ = settings.auth, settings.limits, settings.allowance, settings.allowed_origins
+        _ = settings.retention_days
         for name in settings.connection_names:
             settings.connection(name)
         for action in self.actions:

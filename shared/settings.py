@@ -300,6 +300,26 @@ class Settings:
             requests_per_minute=requests,
         )
 
+    @cached_property
+    def retention_days(self) -> int | None:
+        """Conversations whose last turn began longer ago are deleted; None: all are kept."""
+        days = self._integer("CHAT_RETENTION_DAYS", 0, 1, 10_000) or None
+        if days and not self.has_timers:
+            raise Misconfigured(
+                "CHAT_RETENTION_DAYS removes nothing without a timer, which the Functions host "
+                "runs only where AzureWebJobsStorage names a storage account: set both, or neither."
+            )
+        return days
+
+    @cached_property
+    def has_timers(self) -> bool:
+        """Whether the host can run timers: they want its own storage, in any form that has blobs.
+
+        https://learn.microsoft.com/azure/azure-functions/functions-reference#connecting-to-host-storage-with-an-identity
+        """
+        parts = ("", "__accountName", "__blobServiceUri", "__serviceUri")
+        return any(self._text(f"AzureWebJobsStorage{part}") for part in parts)
+
     def _text(self, name: str) -> str | None:
         value = self._values.get(name, "").strip()
         return None if not value or value.startswith("<insert") else value

@@ -230,6 +230,7 @@ def test_everything_that_is_wrong_is_named(tmp_path: Path) -> None:
         ({"CHAT_DAILY_TOKENS": "x"}, "CHAT_DAILY_TOKENS"),
         ({"CHAT_REQUESTS_PER_MINUTE": "5"}, "CHAT_REQUESTS_PER_MINUTE"),
         ({"CHAT_ALLOWED_ORIGINS": "*"}, "CHAT_ALLOWED_ORIGINS"),
+        ({"CHAT_RETENTION_DAYS": "30"}, "CHAT_RETENTION_DAYS"),
         ({"CHAT_CALLER_FIELDS": "x"}, "CHAT_CALLER_FIELDS"),
         ({"CHAT_CONNECTIONS": "OTHER NEW"}, "NEW__endpoint"),
         ({"OTHER__kind": "x"}, "OTHER__kind"),

@@ -325,6 +325,42 @@ def test_a_limit_for_each_owner_where_callers_are_anonymous(name: str) -> None:
     assert "CHAT_AUTH is missing" in misconfigured(lambda: in_azure.allowance)
 
 
+TIMERS = {"AzureWebJobsStorage__accountName": "acc"}
+
+
+def test_how_long_conversations_are_kept() -> None:
+    assert Settings({}).retention_days is None
+    assert Settings({"CHAT_RETENTION_DAYS": "<insert days>"}).retention_days is None
+    for days in ("1", "30", "10000"):
+        assert Settings(TIMERS | {"CHAT_RETENTION_DAYS": days}).retention_days == int(days)
+    for bad in ("0", "-1", "1.5", "30 days", "10001", "٣"):
+        settings = Settings(TIMERS | {"CHAT_RETENTION_DAYS": bad})
+        message = misconfigured(partial(getattr, settings, "retention_days"))
+        assert message.startswith("CHAT_RETENTION_DAYS must be a whole number from 1 to 10000")
+    message = misconfigured(lambda: Settings({"CHAT_RETENTION_DAYS": "30"}).retention_days)
+    assert "CHAT_RETENTION_DAYS" in message
+    assert "AzureWebJobsStorage" in message
+
+
+@pytest.mark.parametrize(
+    ("values", "timers"),
+    [
+        ({}, False),
+        ({"AzureWebJobsStorage": ""}, False),
+        ({"AzureWebJobsStorage": "<insert a connection string>"}, False),
+        ({"CHAT_STORAGE": "UseDevelopmentStorage=true"}, False),
+        ({"AzureWebJobsStorage__credential": "managedidentity"}, False),
+        ({"AzureWebJobsStorage__tableServiceUri": URI}, False),
+        ({"AzureWebJobsStorage": "UseDevelopmentStorage=true"}, True),
+        ({"AzureWebJobsStorage__accountName": "acc"}, True),
+        ({"AzureWebJobsStorage__blobServiceUri": "https://acc.blob.core.windows.net"}, True),
+        ({"AzureWebJobsStorage__serviceUri": "https://acc.blob.core.windows.net"}, True),
+    ],
+)
+def test_where_the_host_has_a_storage_for_timers(values: dict[str, str], timers: bool) -> None:
+    assert Settings(values).has_timers is timers
+
+
 def test_a_snapshot_of_the_environment_that_is_read_late() -> None:
     environment = {"CHAT_AUTH": "nonsense", "CHAT_MAX_BODY_BYTES": "x"}
     settings = Settings.from_env(environment)

@@ -6,6 +6,7 @@ it was built on; a `Conflict` or a `StoreUnavailable` is never a verdict: the ca
 answer again and decides.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -169,6 +170,20 @@ class Page[T]:
     cursor: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Swept:
+    """What one sweep did, in numbers of conversations."""
+
+    resumed: int
+    """Deletions that had been broken off."""
+    retired: int
+    """Older than what is kept."""
+    failed: int
+    """Left for the next sweep; the log says why."""
+    complete: bool
+    """False: its time was over first."""
+
+
 class HistoryStore(Protocol):
     """Keeps turns. Every method raises `StoreUnavailable` where the store gives no answer."""
 
@@ -249,6 +264,14 @@ class HistoryStore(Protocol):
 
     async def purge(self, place: Place) -> None:
         """Remove what is left of a deleted conversation, by pages; then its intent."""
+        ...
+
+    async def sweep(self, now: int, keep_ms: int | None, time_left: Callable[[], bool]) -> Swept:
+        """Finish deletions that were broken off; delete what began last before `keep_ms` ago.
+
+        None: nothing is too old. A conversation whose turn runs stays. Stops soon after
+        `time_left` says no, and may be broken off anywhere: the next one goes on.
+        """
         ...
 
     async def ready(self) -> None:

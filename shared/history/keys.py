@@ -10,17 +10,24 @@ another's rows. Within it, `,` separates the parts of a key: no id contains one.
 
     c,!                                   what its owner has used of the limits
 
-Intents of deletions have a partition of their own, and so has what the whole app has used.
+Intents of deletions have a partition of their own, and so have what the whole app has used and
+where the last sweep stopped.
 """
 
 import re
 from base64 import urlsafe_b64encode
+from dataclasses import dataclass
 from hashlib import sha256
 
 from shared.history.base import Place
 
 INTENTS = "intents"
 """The partition of what deletions have promised."""
+
+SWEEP = "sweep"
+"""The partition of what a sweep leaves for the next one."""
+CURSOR = "cursor"
+"""Where it stopped."""
 
 COUNTS = "counts"
 """The partition of what the whole app has used."""
@@ -31,6 +38,21 @@ _MOST_NUMBER = 9_999_999_999
 _MOST_TIME = 9_999_999_999_999
 _MAX_OWNER_BYTES = 180
 _INDEX = re.compile(r"i,([0-9]{13}),([A-Za-z0-9_-]{1,64})", re.ASCII)
+_HEAD = re.compile(r"v,([A-Za-z0-9_-]{1,64}),!")
+_INTENT = re.compile(r"([uha],[A-Za-z0-9_-]*),([A-Za-z0-9_-]{1,64})")
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """Where a conversation's rows are: all that a sweep knows, as no key tells every owner."""
+
+    partition: str
+    conversation: str
+
+    @property
+    def intent(self) -> str:
+        """The key of the promise to delete it."""
+        return f"{self.partition},{self.conversation}"
 
 
 def partition(place: Place) -> str:
@@ -105,8 +127,33 @@ ALL_SHARDS = ("c,", "c-")
 """From and up to: all of them."""
 
 
+def spot(place: Place) -> Spot:
+    return Spot(partition(place), place.conversation)
+
+
+def spot_of_head(partition: str, key: str) -> Spot | None:
+    """The conversation whose head this is; None: it is no such key."""
+    found = _HEAD.fullmatch(key)
+    return Spot(partition, found[1]) if found else None
+
+
 def intent(place: Place) -> str:
-    return f"{partition(place)},{place.conversation}"
+    return spot(place).intent
+
+
+INTENTS_RANGE = ("a", "v")
+"""From and up to: every intent."""
+
+
+def spot_of_intent(key: str) -> Spot | None:
+    """The conversation that an intent is about; None: it is no such key."""
+    found = _INTENT.fullmatch(key)
+    return Spot(found[1], found[2]) if found else None
+
+
+def behind(key: str) -> str:
+    """The lowest key above this one: no character of a key is lower than `!`."""
+    return f"{key}!"
 
 
 def _base64url(data: bytes) -> str:

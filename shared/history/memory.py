@@ -4,8 +4,9 @@ Nothing is evicted and nothing outlives the process, and two processes do not se
 rows: not for production. The rules are Table Storage's, so that the turns behave alike.
 """
 
+import sys
 from bisect import bisect_left, insort
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import count, islice
 
 from shared.history.base import Conflict
@@ -16,7 +17,9 @@ from shared.history.rows import (
     Merge,
     Operation,
     Row,
+    Scan,
     check_key,
+    check_scan,
     check_write,
 )
 
@@ -55,6 +58,21 @@ class MemoryRows:
         rows = await self.range(partition, first, last, limit)
         return [Row(row.key, row.etag, {}) for row in rows] if keys_only else rows
 
+    async def scan(
+        self, name: str, before: int, also: Sequence[str], limit: int, after: str | None = None
+    ) -> Scan:
+        check_scan(before)
+        found: list[tuple[str, Row]] = []
+        for partition, row in self._behind(after):
+            value = row.values.get(name)
+            if type(value) is not int or value >= before:
+                continue
+            if len(found) == limit:
+                return Scan(tuple(found), f"{found[-1][0]} {found[-1][1].key}")
+            told = {n: row.values[n] for n in (name, *also) if n in row.values}
+            found.append((partition, Row(row.key, row.etag, told)))
+        return Scan(tuple(found), None)
+
     async def remove(self, partition: str, keys: Sequence[str]) -> None:
         if not (table := self._partitions.get(partition)):
             return
@@ -68,6 +86,14 @@ class MemoryRows:
 
     async def aclose(self) -> None:
         """The rows stay: who closes and goes on sees what it wrote."""
+
+    def _behind(self, cursor: str | None) -> Iterator[tuple[str, Row]]:
+        """Every row behind a place in the table, in order."""
+        last, _, key = (cursor or "").partition(" ")
+        for partition in sorted(name for name in self._partitions if name >= last):
+            first = f"{key}!" if partition == last else ""
+            for row in self._partitions[partition].range(first, "~", sys.maxsize):
+                yield partition, row
 
     def _version(self) -> str:
         return f'W/"{next(self._versions)}"'

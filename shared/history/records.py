@@ -42,6 +42,33 @@ TOMBSTONE: Values = {"deleted": True}
 """What is left of a deleted conversation's head, for good."""
 
 
+WHATEVER_ITS_AGE = 0
+"""The cut-off in an intent that a caller's deletion wrote."""
+
+
+def intent_values(cut: int) -> dict[str, Value]:
+    """A promise to delete what began last before then, in ms."""
+    return {"cut": cut}
+
+
+def read_cut(row: Row) -> int:
+    return _integer(row, "cut")
+
+
+def cursor_values(before: int, after: str) -> dict[str, Value]:
+    """Where a sweep stopped looking for what began last before then."""
+    return {"before": before, "after": after}
+
+
+def read_cursor(row: Row) -> tuple[int, str]:
+    return _integer(row, "before"), _text(row, "after")
+
+
+def read_next(row: Row) -> int:
+    """The number of the next question, of a head that was read in part; 0: it is none."""
+    return _integer(row, "next")
+
+
 def read_head(row: Row) -> Head:
     if row.values.get("deleted") is True:
         return Head(row.etag, deleted=True)

@@ -25,6 +25,7 @@ MAX_STRING_UNITS = 32 << 10
 
 _KEY = re.compile(r"[A-Za-z0-9_,!-]{1,512}")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9]{0,63}")
+_INT32 = 1 << 32
 _INT64 = 1 << 63
 
 
@@ -74,6 +75,16 @@ class Delete:
 type Operation = Insert | Merge | Replace | Delete
 
 
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """One page of a scan; there may be none in it, and more in the next."""
+
+    rows: tuple[tuple[str, Row], ...]
+    """Each with its partition; `values` are those that were asked for."""
+    cursor: str | None
+    """What the next page is asked with; None: this was the last."""
+
+
 class Rows(Protocol):
     """Every method raises `StoreUnavailable` where the answer is unknown, in bounded time."""
 
@@ -96,6 +107,17 @@ class Rows(Protocol):
         self, partition: str, first: str, last: str, limit: int, keys_only: bool = False
     ) -> list[Row]:
         """As `range`, for what no turn waits for; `keys_only` leaves the values out."""
+        ...
+
+    async def scan(
+        self, name: str, before: int, also: Sequence[str], limit: int, after: str | None = None
+    ) -> Scan:
+        """A page of the rows of all partitions whose time `name`, in ms, is earlier than `before`.
+
+        At most `limit` rows, with `name` and the properties `also` only, in bounded time: it reads
+        the whole table, page by page. `after` is the cursor of the page before; one that means
+        nothing any more is `StoreUnavailable`, or some other place to go on from.
+        """
         ...
 
     async def remove(self, partition: str, keys: Sequence[str]) -> None:
@@ -132,6 +154,12 @@ def check_write(partition: str, operations: Sequence[Operation]) -> None:
         total += size * 4 // 3 + 1024
     if total > MAX_TRANSACTION_BYTES:
         raise ValueError(f"A transaction is larger than {MAX_TRANSACTION_BYTES} bytes.")
+
+
+def check_scan(before: int) -> None:
+    """The service's client spells smaller numbers as another type. Raises `ValueError`."""
+    if not _INT32 <= before < _INT64:
+        raise ValueError(f"{before} is no time to look for: use milliseconds since 1970.")
 
 
 def _size(key: str, values: Values) -> int:

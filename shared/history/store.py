@@ -1,5 +1,6 @@
 """The history of turns on rows: each write names what it was built on, and nothing locks."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from shared.errors import PayloadTooLarge
@@ -14,10 +15,12 @@ from shared.history.base import (
     NewTurn,
     Page,
     Place,
+    Swept,
     View,
 )
 from shared.history.codec import MAX_BODY_BYTES, decode_runs, encode_text
 from shared.history.conversations import Conversations
+from shared.history.deletion import Deletions
 from shared.history.records import (
     answer_values,
     checkpoint_values,
@@ -32,6 +35,7 @@ from shared.history.records import (
     turn_number,
 )
 from shared.history.rows import ANY, Delete, Insert, Merge, Operation, Rows, Value
+from shared.history.sweep import Sweep
 from shared.history.views import required, view
 from shared.messages import FinishReason, Usage
 
@@ -42,6 +46,7 @@ class Store:
     def __init__(self, rows: Rows) -> None:
         self._rows = rows
         self._conversations = Conversations(rows)
+        self._deletions = Deletions(rows)
 
     async def read(self, place: Place, messages: int) -> View:
         """The head and the newest `messages` rows, in one request."""
@@ -182,11 +187,15 @@ class Store:
 
     async def delete(self, place: Place) -> str | None:
         """Delete for good; gives the turn that was running. Raises `NotFound`."""
-        return await self._conversations.delete(place)
+        return await self._deletions.delete(place)
 
     async def purge(self, place: Place) -> None:
         """Remove what is left of a deleted conversation, by pages; then its intent."""
-        await self._conversations.purge(place)
+        await self._deletions.purge(place)
+
+    async def sweep(self, now: int, keep_ms: int | None, time_left: Callable[[], bool]) -> Swept:
+        """Finish deletions that were broken off; delete what is older than `keep_ms`."""
+        return await Sweep(self._rows, now, keep_ms, time_left).run()
 
     async def ready(self) -> None:
         """Reach the store, and create what is missing. Raises `StoreUnavailable`."""

@@ -8,7 +8,7 @@ from shared.history import keys
 from shared.history.account import read_account
 from shared.history.credential import Credential, GuardedCredential
 from shared.history.failures import TIME_LIMITS, NoTable, TimeLimits
-from shared.history.rows import Operation, Row
+from shared.history.rows import Operation, Row, Scan
 from shared.history.table_sdk import TableSdk
 from shared.history.table_wire import TableWire
 from shared.settings import Storage
@@ -50,6 +50,11 @@ class TableRows:
         return await self._with_table(
             lambda: self._sdk.page(partition, first, last, limit, keys_only)
         )
+
+    async def scan(
+        self, name: str, before: int, also: Sequence[str], limit: int, after: str | None = None
+    ) -> Scan:
+        return await self._with_table(lambda: self._sdk.scan(name, before, also, limit, after))
 
     async def remove(self, partition: str, keys: Sequence[str]) -> None:
         await self._sdk.remove(partition, keys)

@@ -1,6 +1,7 @@
 """What no turn waits for, through azure-data-tables: the table itself, lists and removals."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from shared.history.account import Account
 from shared.history.credential import Credential
 from shared.history.failures import TIME_LIMITS, TimeLimits, failed, loggable, unknown
-from shared.history.rows import Row, check_key
+from shared.history.rows import Row, Scan, check_key, check_scan
 
 if TYPE_CHECKING:
     from azure.data.tables.aio import TableClient
@@ -57,6 +58,24 @@ class TableSdk:
                 if len(rows) >= limit:
                     break
         return rows[:limit]
+
+    async def scan(
+        self, name: str, before: int, also: Sequence[str], limit: int, after: str | None = None
+    ) -> Scan:
+        """One page, as the service makes it: it may be empty, and not the last."""
+        check_scan(before)
+        async with self._translated() as client:
+            token: Any = json.loads(after) if after is not None else None
+            pages = client.query_entities(
+                f"{name} lt @before",
+                parameters={"before": before},
+                select=["PartitionKey", "RowKey", name, *also],
+                results_per_page=min(limit, 1000),
+            ).by_page(token)
+            page = await anext(pages)
+            rows = tuple([(entity["PartitionKey"], _row(entity)) async for entity in page])
+            token = getattr(pages, "continuation_token", None)
+        return Scan(rows, json.dumps(token) if token else None)
 
     async def remove(self, partition: str, keys: Sequence[str]) -> None:
         """Delete at most 100 rows in one transaction, or singly where some are gone already."""

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from shared.errors import StoreUnavailable
-from shared.history.rows import Operation, Row, Rows
+from shared.history.rows import Operation, Row, Rows, Scan
 
 type Fault = str | asyncio.Event
 
@@ -45,6 +45,11 @@ class FaultyRows:
         self, partition: str, first: str, last: str, limit: int, keys_only: bool = False
     ) -> list[Row]:
         return await self._rows.page(partition, first, last, limit, keys_only)
+
+    async def scan(
+        self, name: str, before: int, also: Sequence[str], limit: int, after: str | None = None
+    ) -> Scan:
+        return await self._rows.scan(name, before, also, limit, after)
 
     async def remove(self, partition: str, keys: Sequence[str]) -> None:
         await self._rows.remove(partition, keys)

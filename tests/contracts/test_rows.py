@@ -104,6 +104,60 @@ async def test_removal_takes_what_is_there(rows: Rows) -> None:
     assert [r.key for r in await rows.range("p", "!", "z", 9)] == ["d"]
 
 
+BEFORE = 1_790_000_000_000
+
+
+async def scanned(rows: Rows, limit: int, *also: str) -> list[tuple[str, Row]]:
+    """Everything earlier, page by page."""
+    found: list[tuple[str, Row]] = []
+    after = None
+    while True:
+        page = await rows.scan("time", BEFORE, also, limit, after)
+        assert len(page.rows) <= limit
+        found += page.rows
+        if (after := page.cursor) is None:
+            return found
+
+
+async def test_a_scan_finds_what_is_earlier_in_all_partitions(rows: Rows) -> None:
+    assert await scanned(rows, 5) == []
+    for partition in ("q", "u,b", "a,c"):
+        operations: list[Operation] = [
+            Insert("b", {"time": BEFORE - 1, "next": 2, "other": "x"}),
+            Insert("a", {"time": BEFORE - 2**40, "next": 4}),
+            Insert("at", {"time": BEFORE, "next": 2}),
+            Insert("later", {"time": BEFORE + 1, "next": 2}),
+            Insert("none", {"next": 2}),
+        ]
+        await rows.write(partition, operations)
+    expected = [(partition, key) for partition in ("a,c", "q", "u,b") for key in ("a", "b")]
+    for limit in (1, 2, 4, 6, 1000):
+        found = await scanned(rows, limit, "next")
+        assert [(partition, row.key) for partition, row in found] == expected
+    assert [row.values for _, row in found[:2]] == [
+        {"time": BEFORE - 2**40, "next": 4},
+        {"time": BEFORE - 1, "next": 2},
+    ]
+    assert [row.values for _, row in await scanned(rows, 9)][1] == {"time": BEFORE - 1}
+
+
+async def test_a_scan_goes_on_behind_what_is_gone(rows: Rows) -> None:
+    for partition in "pqr":
+        await rows.write(partition, [Insert(key, {"time": BEFORE - 1}) for key in "ab"])
+    page = await rows.scan("time", BEFORE, (), 3)
+    assert page.cursor is not None
+    for partition in "pq":
+        await rows.remove(partition, ["a", "b"])
+    rest = await rows.scan("time", BEFORE, (), 9, page.cursor)
+    assert [(partition, row.key) for partition, row in rest.rows] == [("r", "a"), ("r", "b")]
+
+
+async def test_a_scan_is_for_times(rows: Rows) -> None:
+    for before in (0, 2**32 - 1, 2**63):
+        with pytest.raises(ValueError, match="no time"):
+            await rows.scan("time", before, (), 9)
+
+
 async def test_limits_are_checked_before_anything_is_sent(rows: Rows) -> None:
     refused: dict[str, list[Operation]] = {
         "1 to 100": [Insert(f"k{n}", {}) for n in range(101)],

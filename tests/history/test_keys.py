@@ -49,6 +49,26 @@ def test_an_owner_that_looks_like_a_hash_or_a_conversation_is_neither() -> None:
 
 
 @example
+@given(owner=st.none() | OWNERS, conversation=IDS)
+def test_a_sweep_finds_the_conversation_in_a_key(owner: str | None, conversation: str) -> None:
+    place = Place(owner, conversation)
+    spot = keys.spot(place)
+    assert spot == keys.Spot(keys.partition(place), conversation)
+    assert keys.spot_of_intent(keys.intent(place)) == spot
+    assert keys.spot_of_head(spot.partition, keys.head(conversation)) == spot
+    first, last = keys.INTENTS_RANGE
+    assert first < keys.intent(place) < keys.behind(keys.intent(place)) < last
+
+
+@pytest.mark.parametrize(
+    "key", ["", "c1", "u,bWU", "x,bWU,c1", "u,b,WU,c1", "u,bWU,c1,", "u,b,c,!"]
+)
+def test_what_is_no_intent_or_head(key: str) -> None:
+    assert keys.spot_of_intent(key) is None
+    assert keys.spot_of_head("u,bWU", key) is None
+
+
+@example
 @given(owner=OWNERS, conversation=IDS, turn=IDS)
 def test_every_key_is_safe_everywhere(owner: str, conversation: str, turn: str) -> None:
     place = Place(owner, conversation)
@@ -63,6 +83,10 @@ def test_every_key_is_safe_everywhere(owner: str, conversation: str, turn: str) 
         *keys.INDEXES,
         keys.intent(place),
         keys.INTENTS,
+        *keys.INTENTS_RANGE,
+        keys.behind(keys.intent(place)),
+        keys.SWEEP,
+        keys.CURSOR,
         keys.COUNTS,
         keys.COUNT,
         *map(keys.shard, range(keys.SHARDS)),

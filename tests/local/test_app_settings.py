@@ -120,6 +120,7 @@ def test_the_sample_as_it_is_means_the_local_stack():
 def test_the_samples_figures_are_the_defaults():
     without, given = Settings({}), Settings(sample())
     assert given.limits == without.limits
+    assert given.retention_days == without.retention_days
     assert given.system_prompt == without.system_prompt
     assert given.connection_names == without.connection_names
     assert given.caller_fields == without.caller_fields
