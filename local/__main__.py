@@ -25,6 +25,7 @@ MODULES = {
     "test": "local.test",
     "console": "console",
     "bench": "benchmarks",
+    "chaos": "chaos",
 }
 USAGE = """\
 usage: python -m local <command> [options]
@@ -33,6 +34,7 @@ usage: python -m local <command> [options]
   test     set up, run every check and test                         (--help: its options)
   console  set up, chat in the terminal with a running backend      (--help: its options)
   bench    set up, run the benchmarks
+  chaos    set up, run turns under faults, judge each of them      (--help: its options)
   setup    set up only
 """
 NO_PYTHON = """\
