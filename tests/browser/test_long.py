@@ -69,7 +69,7 @@ async def test_one_page_of_messages_is_asked_for_and_the_next_ones_by_scrolling_
 ) -> None:
     chat = await open_chat(user=USER)
     asked: list[str] = []
-    chat.page.on("request", lambda it: asked.append(it.url) if "/messages" in it.url else None)
+    chat.page.on("request", lambda it: asked.append(it.url) if "/messages?" in it.url else None)
     await chat.list.get_by_role("link", name="A long conversation").click()
     await expect(chat.questions.last).to_have_text(f"Question {TURNS - 1}?")
     await expect(chat.page.locator(".message")).to_have_count(2 * PAGE)
