@@ -40,7 +40,7 @@ def _fitting(facts: Facts, world: World) -> Iterator[tuple[str, str]]:
     if facts.cut_off or any(ask.fault for ask in facts.asks):
         yield "error", "the model could not be reached"
     if plan.refused:
-        yield "error", "the model refused it"
+        yield plan.end, "the model refused it"
 
 
 def _why_disconnected(facts: Facts, world: World) -> str:

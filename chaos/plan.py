@@ -179,7 +179,9 @@ def _size(rng: Random, brisk: bool) -> tuple[int, float]:
 def _model(rng: Random, tokens: int) -> tuple[list[str], str, bool]:
     """Directives, how the model ends by them, and whether the turn is refused."""
     if rng.random() < 0.05:
-        return [_pick(rng, _REFUSALS)], "error", True
+        refusal = _pick(rng, _REFUSALS)
+        # So it ends only where its response had begun before the refusal came.
+        return [refusal], "content_filter" if refusal == "filtered_prompt" else "error", True
     end = _pick(rng, _ENDS)
     after = f"after={rng.randint(1, tokens)}"
     match end:

@@ -302,6 +302,14 @@ ALLOWED: list[tuple[str, Spoil]] = [
         steps(lambda c: c.outage("model", 0, 40), lambda c: c.ended("error", "")),
     ),
     (
+        "the prompt was refused by the filter after the response had begun",
+        steps(
+            lambda c: setattr(c.turn, "plan", replace(PLAN, end="content_filter", refused=True)),
+            lambda c: c.ended("content_filter", ""),
+            lambda c: setattr(c.ask, "finished", False),
+        ),
+    ),
+    (
         "asked again after a lost reply",
         lambda c: once_more(c, at=10.0, fault="lost", status=0, spoke=False),
     ),
