@@ -103,7 +103,7 @@ class TurnBuffer:
                 runs.append(run)
                 self.size += _MARK_BYTES
         else:
-            # No text has the offset 0: nothing that got lost can be taken for the end.
+            # See `_is_of_end`.
             run = _Run(event, length=0 if type(event) is End else 1)
             runs.append(run)
             if isinstance(event, End):
@@ -147,7 +147,7 @@ class TurnBuffer:
             if offset < run.length:
                 entries.append(Entry(run.whole(offset), Position(number, run.length), {}))
             offset = 0
-        if self.end is not None and position != self._tip:
+        if self.end is not None and (entries or not _is_of_end(position)):
             entries.append(Entry(self.end, self._tip, {}))
         return entries
 
@@ -167,6 +167,14 @@ class TurnBuffer:
     def remove(self, watch: "Watch") -> None:
         if watch in self._watches:
             self._watches.remove(watch)
+
+
+def _is_of_end(position: Position) -> bool:
+    """Whether who holds it has seen the end: only that has the offset 0, but for the beginning.
+
+    Its run may be another one on another instance, where less of a turn has survived.
+    """
+    return position.offset == 0 and position != BEGINNING
 
 
 def size_in_bytes(event: Event) -> int:

@@ -173,13 +173,13 @@ class Turn:
             if not reading.done():
                 reading.cancel()
             await asyncio.wait({reading})
+        error = None if reading.cancelled() else reading.exception()
         if self._finish.reason is not None:  # the model's own end stands, whatever came after
             return _Outcome(self._finish.reason)
         if self._interrupted.done():
             return self._interrupted.result()
         if reading.cancelled():
             return _Outcome("incomplete")
-        error = reading.exception()
         if error is None:
             return reading.result()
         if isinstance(error, ModelBrokeOff) and self._responding.is_set():

@@ -13,6 +13,7 @@ from shared.errors import (
     ChatError,
     NotFound,
     PayloadTooLarge,
+    StoreUnavailable,
     TurnMismatch,
 )
 from shared.events import BEGINNING, Citations, Position, Start
@@ -34,6 +35,8 @@ from shared.turns.writer import TurnWriter
 
 STOP_SECONDS = 10.0
 STOP_POLL_SECONDS = 0.5
+HEAD_SECONDS = 1.0
+"""For which a store is asked whether a running turn's conversation is still there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +134,7 @@ class Turns:
 
         `whole`: from the beginning, where there is anything after the position.
         """
-        if turn := self._running.get(place, turn_id):
+        if turn := await self._running_here(place, turn_id):
             try:
                 watch = await turn.join(position)
             except ChatError as exc:  # refused before its response began: there is no such turn
@@ -226,7 +229,7 @@ class Turns:
 
     async def _join_or_begin(self, order: _Order) -> Turn | Answer:
         digest = order.request.digest()
-        if turn := self._running.get(order.place, order.turn_id):
+        if turn := await self._running_here(order.place, order.turn_id):
             if turn.digest != digest:
                 raise TurnMismatch(
                     f"Turn {order.turn_id} was asked with another body: use a new turnId."
@@ -239,6 +242,20 @@ class Turns:
                 self._store, asked, self._limits.history_messages, self._clock, admit
             )
             return opened if isinstance(opened, Answer) else await self._launch(order, opened)
+
+    async def _running_here(self, place: Place, turn_id: str) -> Turn | None:
+        """The turn, where it runs on this instance, and nobody deleted its conversation."""
+        turn = self._running.get(place, turn_id)
+        if turn is None:
+            return None
+        # Its own next write would tell, but up to 2 s later. What does not answer hides no turn.
+        with contextlib.suppress(StoreUnavailable, TimeoutError):
+            async with asyncio.timeout(HEAD_SECONDS):
+                head = await self._store.head(place)
+            if head is None or head.deleted:
+                self.deleted(place)
+                return None
+        return turn
 
     def _asked(self, order: _Order, digest: str) -> Asked:
         request, prompt = order.request, order.prompt

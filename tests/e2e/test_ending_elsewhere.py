@@ -66,6 +66,23 @@ async def test_who_watches_on_the_other_instance_counts_as_a_caller(
     assert [r.state for r in await model.requests()] == ["finished"]
 
 
+async def test_deleted_on_the_other_instance(
+    both: tuple[Api, Api], model: Simulator, conversation: str
+) -> None:
+    path = f"/conversations/{conversation}"
+    async with both[0].chatting(HELD, conversationId=conversation, turnId="t") as stream:
+        await stream.until_text("one two")
+        assert (await both[1].call("DELETE", path)).status == 204
+        for api in both:  # also where it still runs
+            attached = await api.call("GET", f"{path}/turns/t/stream", accept=SSE)
+            attached.problem(404, "not_found")
+            again = await api.chat(HELD, conversationId=conversation, turnId="t")
+            again.problem(404, "not_found")
+        end = end_of(await stream.rest())
+    assert (end["finishReason"], end["result"]) == ("cancelled", {"response": "one two"})
+    assert [r.state for r in await model.wait_for(state="aborted")] == ["aborted"]
+
+
 async def test_an_instance_that_is_told_to_go_ends_its_turns_and_frees_the_conversation(
     both: tuple[Api, Api], pair: Host, model: Simulator, conversation: str
 ) -> None:

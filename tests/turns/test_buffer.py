@@ -166,12 +166,19 @@ def test_a_watcher_may_come_at_any_time_with_any_position(
     run(check())
 
 
-@pytest.mark.parametrize(
-    "position", [Position(1, 3), Position(2, 1), Position(3, 7), Position(9, 0)]
-)
+@pytest.mark.parametrize("position", [Position(1, 3), Position(2, 1), Position(3, 7)])
 def test_a_position_beyond_what_survived_gets_the_end(position: Position) -> None:
     buffer = filled([START, Delta("abc"), End("incomplete", USAGE, "abc")])
     assert [e.event for e in buffer.entries_after(position)] == [buffer.end]
+
+
+@pytest.mark.parametrize("run", [1, 2, 9])
+def test_nothing_comes_after_an_end_that_was_seen_where_more_or_less_had_survived(
+    run: int,
+) -> None:
+    buffer = filled([START, Delta("abc"), End("incomplete", USAGE, "abc")])
+    after = [e.event for e in buffer.entries_after(Position(run, 0))]
+    assert after == ([Delta("abc"), buffer.end] if run == 1 else [])
 
 
 def test_only_the_end_has_its_position() -> None:

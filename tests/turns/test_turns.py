@@ -29,7 +29,7 @@ async def test_the_same_turn_is_joined_while_it_runs_here() -> None:
     first = await app.listen(model)
     calls = list(app.store.calls)
     second = await app.listen(ScriptedModel(), result_variable_name="text")
-    assert app.store.calls == calls
+    assert app.store.calls == [*calls, "head"]  # nobody joins what was deleted elsewhere
     assert second.response.result_name == "text"
     model.say("lo")
     model.finish()
