@@ -126,5 +126,13 @@ def _advice(error: Refused, options: Options) -> str:
         case "conversation_busy":
             return "Wait for the other answer, or begin a new conversation."
         case "rate_limited" | "overloaded" if error.retry_after.isdigit():
-            return f"Try again in {error.retry_after} s."
+            return f"Try again in {_lasting(int(error.retry_after))}."
     return ""
+
+
+def _lasting(seconds: int) -> str:
+    """A time in the unit that one would say it in; rounded up, so that it is over then."""
+    if seconds <= 120:
+        return f"{seconds} s"
+    minutes = -(-seconds // 60)
+    return f"{minutes} min" if minutes <= 120 else f"{-(-minutes // 60)} h"

@@ -94,6 +94,8 @@ def _row(key: str) -> str:
         return "the turn's number"
     if key.startswith("i,"):
         return "a line of the list"
+    if key.startswith("c,"):
+        return "a count of the limits"
     return "another row"
 
 

@@ -119,6 +119,8 @@ def test_a_token_is_not_shown():
         (Refused("No.", code="unauthenticated"), Options(url="", token="t"), "The token that was"),
         (Refused("No.", code="unauthenticated"), Options(url=""), "Give a token with CHAT_TOKEN"),
         (Refused("No.", code="rate_limited", retry_after="7"), Options(url=""), "again in 7 s."),
+        (Refused("No.", code="rate_limited", retry_after="121"), Options(url=""), "in 3 min."),
+        (Refused("No.", code="rate_limited", retry_after="40000"), Options(url=""), "in 12 h."),
         (Refused("No.", code="other"), Options(url=""), "No."),
     ],
 )

@@ -14,6 +14,7 @@ from local.storage import ACCOUNT, Storage, running_storage
 from local.storage_meter import Meter, running_meter
 from local.storage_meter.words import said_of
 from shared.history.base import NewTurn, Place
+from shared.history.keys import COUNT
 from shared.history.rows import Insert
 from shared.history.store import Store
 from shared.history.table import TableRows
@@ -253,3 +254,10 @@ async def test_tls_cannot_be_read_along(tmp_path: Path):
 )
 def test_words(method: str, target: str, body: bytes, what: str):
     assert said_of(method, target, "acc", body).what == what
+
+
+async def test_counts_have_a_name(meter: Meter, rows: TableRows):
+    before = meter.newest
+    await rows.write("u,meter", [Insert(COUNT, {"tokens": 1})])
+    await rows.get("u,meter", COUNT)
+    assert words(meter, before) == ["insert a count of the limits", "read a count of the limits"]
