@@ -8,7 +8,7 @@ every instance. `Start` is run 0.
 """
 
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from msgspec import Struct
 
@@ -73,6 +73,19 @@ class ToolCall(Struct, frozen=True, tag="tool_call"):
     arguments: str
 
 
+class Piece(Struct, frozen=True, tag="piece"):
+    """What one choice of several says, or a choice with log probabilities, as the model said it.
+
+    Only where the request wants `pieces`: such a turn has neither text nor calls of its own, and
+    is never stored.
+    """
+
+    index: int
+    delta: dict[str, Any]
+    logprobs: Any = None
+    finish_reason: str | None = None
+
+
 class Error(Struct, frozen=True, tag="error"):
     """What went wrong after the response began; `code` and `message` as in `errors`."""
 
@@ -100,8 +113,18 @@ class Finish(Struct, frozen=True):
     reasoning_tokens: int = 0
 
 
+class Answering(Struct, frozen=True):
+    """Another model answers than was asked, as its connection failed. The first event, if any.
+
+    Internal to a turn: callers see it in `Start`.
+    """
+
+    model: str
+
+
 type TextEvent = Reasoning | Delta
 type StoredEvent = Citations | Reasoning | Delta | ToolCall | Error
 """What the answer's row keeps; `Start` and `End` are told from its other fields."""
-type ModelEvent = Reasoning | Delta | ToolCall | Finish
-type Event = Start | StoredEvent | End
+type ShownEvent = StoredEvent | Piece
+type ModelEvent = Answering | Reasoning | Delta | ToolCall | Piece | Finish
+type Event = Start | ShownEvent | End

@@ -36,6 +36,13 @@ class Message(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     content: str
 
 
+class ToolResult(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What one of the model's calls gave; `id` is the call's."""
+
+    id: str
+    content: str
+
+
 class Document(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """One piece of context: a result of a vector search."""
 
@@ -76,9 +83,18 @@ class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omi
 
 
 class ChatRequest(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """What a caller asks, on any protocol, before any default is applied."""
+    """What a caller asks, on any protocol, before any default is applied.
+
+    A turn answers `user_prompt`, or goes on with `tool_results`: then the prompt is empty.
+    `messages` are all that a caller without a history brings, but for the system prompt, in the
+    field's standard form: sent as they came, instead of history and prompt. `pieces`: its caller is
+    told what the model says, choice by choice (`events.Piece`), not one answer.
+    """
 
     user_prompt: str
+    tool_results: tuple[ToolResult, ...] = ()
+    messages: tuple[dict[str, Any], ...] | None = None
+    pieces: bool = False
     conversation_id: str | None = None
     turn_id: str | None = None
     action: str = "default"
@@ -115,3 +131,5 @@ class ModelRequest(Struct, frozen=True, kw_only=True):
     messages: tuple[dict[str, Any], ...]
     parameters: dict[str, Any]
     chosen: frozenset[str] = frozenset()
+    pieces: bool = False
+    """Give what the model says as `events.Piece`, every choice of it, and its `Finish`."""

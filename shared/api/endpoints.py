@@ -37,9 +37,14 @@ _PREFLIGHT_SECONDS = 600
 
 
 def add_endpoint(
-    blueprint: func.Blueprint, services: Services, name: str, route: str, work: dict[str, Work]
+    blueprint: func.Blueprint,
+    services: Services,
+    name: str,
+    route: str,
+    work: dict[str, Work],
+    refuse: Callable[[ChatError], Response] = problem_response,
 ) -> None:
-    """Register one route; `work` says what each method does."""
+    """Register one route; `work` says what each method does, `refuse` how an error is told."""
     methods = tuple(work)
 
     async def handle(req: Request) -> Response:
@@ -51,14 +56,12 @@ def add_endpoint(
         except ChatError as error:
             if error.status >= 500:
                 logger.warning("%s %s: %s", req.method, name, error.message, exc_info=error)
-            response = problem_response(error)
+            response = refuse(error)
         except ClientDisconnect:
             response = Response(status_code=400)
         except Exception:
             logger.exception("%s %s failed", req.method, name)
-            response = problem_response(
-                InternalError("Something went wrong; the backend's log says more.")
-            )
+            response = refuse(InternalError("Something went wrong; the backend's log says more."))
         for header, value in (SAFE_HEADERS | _cors(req, services, methods)).items():
             response.headers.setdefault(header, value)
         return response

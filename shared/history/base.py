@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from shared.events import Delta, Reasoning, StoredEvent
-from shared.messages import FinishReason, Usage
+from shared.events import Delta, Reasoning, StoredEvent, ToolCall
+from shared.messages import FinishReason, ToolResult, Usage
 
 LEASE_MS = 20_000
 """A running turn belongs to its owner for this long after the last write was sent."""
@@ -57,6 +57,8 @@ class Question:
     turn_id: str
     created: int
     text: str
+    results: tuple[ToolResult, ...] = ()
+    """Instead of a text: what the calls of the turn before it gave."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,16 @@ class Answer:
         """The whole text of its thoughts; empty: it showed none."""
         return "".join(run.text for run in self.runs if isinstance(run, Reasoning))
 
+    @property
+    def calls(self) -> tuple[ToolCall, ...]:
+        """What the model wants called; the next turn may bring the results."""
+        return tuple(run for run in self.runs if isinstance(run, ToolCall))
+
+    @property
+    def below(self) -> int:
+        """The number of the answer below this one and below all that it hides; < 0: none."""
+        return self.number - 2 if self.hides is None else self.hides - 1
+
     def over(self, now: int) -> bool:
         """Whether its instance must be dead: the lease and the clocks' margin are over."""
         return self.running and now > self.lease + LEASE_MARGIN_MS
@@ -134,6 +146,8 @@ class NewTurn:
     question: str
     title: str
     """The conversation's title, where this turn is its first."""
+    results: tuple[ToolResult, ...] = ()
+    """Instead of a question."""
     replaces: Answer | None = None
     body: bytes = b""
     """Runs that are known at once: citations."""
@@ -210,8 +224,13 @@ class HistoryStore(Protocol):
         """
         ...
 
-    async def save(self, begun: Begun, body: bytes, lease: int) -> Begun:
-        """Checkpoint: the body's changed part, and the lease. Raises `Conflict`."""
+    async def save(
+        self, begun: Begun, body: bytes, lease: int, *, model: str | None = None
+    ) -> Begun:
+        """Checkpoint: the body's changed part, and the lease. Raises `Conflict`.
+
+        `model`: who answers, where that is another one than the turn began with.
+        """
         ...
 
     async def finish(
@@ -221,6 +240,8 @@ class HistoryStore(Protocol):
         reason: FinishReason,
         usage: Usage,
         reasoning_tokens: int,
+        *,
+        model: str | None = None,
     ) -> Begun:
         """End the turn: one conditional merge. Raises `Conflict`."""
         ...

@@ -5,13 +5,16 @@ Writers give the properties that a write sets; readers take a whole row. A reade
 """
 
 import unicodedata
+from dataclasses import replace
 from typing import cast, get_args
+
+import msgspec
 
 from shared.history import keys
 from shared.history.base import Answer, Conversation, Head, NewTurn, Question
 from shared.history.codec import Undecodable, body_values, decode_runs, encode_text, read_body
 from shared.history.rows import Row, Value, Values
-from shared.messages import FinishReason, Usage
+from shared.messages import FinishReason, ToolResult, Usage
 
 MAX_TITLE_CHARS = 200
 MAX_NAME_CHARS = 256
@@ -102,16 +105,35 @@ def read_index(row: Row) -> Conversation:
     )
 
 
-def question_values(turn_id: str, text: bytes, created: int) -> dict[str, Value]:
-    return {"turn": turn_id, "created": created, **body_values(text)}
+def question_body(turn: NewTurn) -> bytes:
+    """The text that was asked, or what the calls gave, as JSON."""
+    if not turn.results:
+        return encode_text(turn.question)
+    results = [
+        {"id": _text_of(result.id), "content": _text_of(result.content)} for result in turn.results
+    ]
+    return msgspec.json.encode(results)
+
+
+def question_values(
+    turn_id: str, body: bytes, created: int, *, results: bool = False
+) -> dict[str, Value]:
+    values: dict[str, Value] = {"turn": turn_id, "created": created, **body_values(body)}
+    return values | {"results": True} if results else values
 
 
 def read_question(row: Row) -> Question:
+    body = read_body(row.values)
+    text = ""
+    results: tuple[ToolResult, ...] = ()
     try:
-        text = read_body(row.values).decode()
-    except UnicodeDecodeError as exc:
-        raise Undecodable("The question is not UTF-8.") from exc
-    return Question(_number(row), _text(row, "turn"), _integer(row, "created"), text)
+        if _flag(row, "results", False):
+            results = msgspec.json.decode(body, type=tuple[ToolResult, ...])
+        else:
+            text = body.decode()
+    except (UnicodeDecodeError, msgspec.MsgspecError) as exc:
+        raise Undecodable("The question is neither UTF-8 nor results of calls.") from exc
+    return Question(_number(row), _text(row, "turn"), _integer(row, "created"), text, results)
 
 
 def new_answer(turn: NewTurn, number: int, hides: int | None, now: int, lease: int) -> Answer:
@@ -153,9 +175,15 @@ def answer_values(answer: Answer) -> dict[str, Value]:
     return values
 
 
-def checkpoint_values(stored: bytes, body: bytes, lease: int) -> dict[str, Value]:
+def answered_by(answer: Answer, model: str | None) -> Answer:
+    """The answer, as that model's; None: as it is."""
+    return answer if model is None else replace(answer, model=_text_of(model)[:MAX_NAME_CHARS])
+
+
+def checkpoint_values(old: Answer, new: Answer) -> dict[str, Value]:
     """What changes where a running answer goes on."""
-    return {**body_values(body, stored), "lease": lease}
+    values: dict[str, Value] = {**body_values(new.body, old.body), "lease": new.lease}
+    return values if new.model == old.model else values | {"model": new.model}
 
 
 def end_values(reason: FinishReason, usage: Usage, reasoning_tokens: int) -> dict[str, Value]:

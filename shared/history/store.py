@@ -18,17 +18,19 @@ from shared.history.base import (
     Swept,
     View,
 )
-from shared.history.codec import MAX_BODY_BYTES, decode_runs, encode_text
+from shared.history.codec import MAX_BODY_BYTES, decode_runs
 from shared.history.conversations import Conversations
 from shared.history.deletion import Deletions
 from shared.history.records import (
     answer_values,
+    answered_by,
     checkpoint_values,
     clean_title,
     end_values,
     head_values,
     index_values,
     new_answer,
+    question_body,
     question_values,
     read_answer,
     read_head,
@@ -90,12 +92,13 @@ class Store:
         """
         if head and head.deleted:
             raise Conflict
-        question = encode_text(turn.question)
+        question = question_body(turn)
         if len(question) > MAX_BODY_BYTES:
+            field = "toolResults" if turn.results else "userPrompt"
             raise PayloadTooLarge(
-                f"userPrompt has {len(question)} bytes of UTF-8; the history keeps at most "
+                f"{field} has {len(question)} bytes of UTF-8; the history keeps at most "
                 f"{MAX_BODY_BYTES}.",
-                field="userPrompt",
+                field=field,
             )
         if len(turn.body) > MAX_BODY_BYTES:
             raise PayloadTooLarge(
@@ -110,18 +113,21 @@ class Store:
             Insert(keys.turn(place.conversation, turn.turn_id), {"number": number + 1}),
             Insert(
                 keys.message(place.conversation, number),
-                question_values(turn.turn_id, question, now),
+                question_values(turn.turn_id, question, now, results=bool(turn.results)),
             ),
             Insert(keys.message(place.conversation, number + 1), answer_values(answer)),
         ]
         etags = await self._rows.write(keys.partition(place), operations)
         return Begun(place, replace(after, etag=etags[0]), head, replace(answer, etag=etags[-1]))
 
-    async def save(self, begun: Begun, body: bytes, lease: int) -> Begun:
+    async def save(
+        self, begun: Begun, body: bytes, lease: int, *, model: str | None = None
+    ) -> Begun:
         """Checkpoint: the body's changed part, and the lease. Raises `Conflict`."""
-        old = begun.answer
+        old = answered_by(begun.answer, model)
         new = replace(old, body=body, runs=decode_runs(body), lease=lease)
-        etag = await self._merge(begun, checkpoint_values(old.body, body, lease))
+        values = checkpoint_values(begun.answer, new)
+        etag = await self._merge(begun, values)
         return replace(begun, answer=replace(new, etag=etag))
 
     async def finish(
@@ -131,9 +137,11 @@ class Store:
         reason: FinishReason,
         usage: Usage,
         reasoning_tokens: int,
+        *,
+        model: str | None = None,
     ) -> Begun:
         """End the turn: one conditional merge. Raises `Conflict`."""
-        old = begun.answer
+        old = answered_by(begun.answer, model)
         new = replace(
             old,
             body=body,
@@ -144,7 +152,7 @@ class Store:
             usage=usage,
             reasoning_tokens=reasoning_tokens,
         )
-        values = checkpoint_values(old.body, body, 0) | end_values(reason, usage, reasoning_tokens)
+        values = checkpoint_values(begun.answer, new) | end_values(reason, usage, reasoning_tokens)
         etag = await self._merge(begun, values)
         return replace(begun, answer=replace(new, etag=etag))
 

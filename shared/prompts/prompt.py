@@ -1,6 +1,7 @@
 """From an action and a request to what a model is asked; bounded before it is rendered."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
@@ -36,13 +37,9 @@ class Prompt:
             return ()
         return tuple(msgspec.structs.replace(document, content="") for document in context)
 
-    def render(self, window: tuple[dict[str, str], ...]) -> ModelRequest:
-        """System prompt, window (or the caller's own `history`), rendered prompt."""
+    def render(self, window: tuple[dict[str, Any], ...]) -> ModelRequest:
+        """System prompt, window (or what the caller brought instead), rendered prompt."""
         request, action = self.request, self.action
-        past = window
-        if request.history is not None:
-            past = tuple({"role": m.role, "content": m.content} for m in request.history)
-        user = render(self.template, request.user_prompt, render_context(request.context))
         chosen = msgspec.to_builtins(request.options) if request.options else {}
         if request.temperature is not None:
             chosen["temperature"] = request.temperature
@@ -55,12 +52,37 @@ class Prompt:
             model=self.model,
             messages=(
                 {"role": "system", "content": request.system_prompt or action.system_prompt},
-                *past,
-                {"role": "user", "content": user},
+                *self._past(window),
+                *self._asked(),
             ),
             parameters=defaults | chosen,
             chosen=frozenset(chosen) | ({"model"} if request.model else frozenset()),
+            pieces=request.pieces,
         )
+
+    def _past(self, window: tuple[dict[str, Any], ...]) -> tuple[dict[str, Any], ...]:
+        """What comes before what is asked."""
+        request = self.request
+        if request.messages is not None:
+            return request.messages[:-1]
+        if request.history is not None:
+            return tuple({"role": m.role, "content": m.content} for m in request.history)
+        return window
+
+    def _asked(self) -> tuple[dict[str, Any], ...]:
+        """The question, rendered; or what the model's calls gave."""
+        request = self.request
+        if request.tool_results:
+            return tuple(
+                {"role": "tool", "tool_call_id": result.id, "content": result.content}
+                for result in request.tool_results
+            )
+        if request.messages is not None:
+            last = request.messages[-1]
+            if last["role"] != "user" or not isinstance(last["content"], str):
+                return (last,)
+        user = render(self.template, request.user_prompt, render_context(request.context))
+        return ({"role": "user", "content": user},)
 
 
 def check_locks(action: Action, request: ChatRequest) -> None:
@@ -117,6 +139,8 @@ def _check_input(action: Action, request: ChatRequest, template: str, most: int)
     parts = {
         "systemPrompt": len(request.system_prompt or action.system_prompt),
         "history": sum(len(m.content) for m in request.history or ()),
+        "messages": sum(len(msgspec.json.encode(m)) for m in request.messages or ()),
+        "toolResults": sum(len(result.content) for result in request.tool_results),
         "context": whole - without_context,
         "userPrompt": without_context,
     }

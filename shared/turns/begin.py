@@ -8,7 +8,14 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
-from shared.errors import ChatError, ConversationBusy, NotFound, StoreUnavailable, TurnMismatch
+from shared.errors import (
+    ChatError,
+    ConversationBusy,
+    InvalidRequest,
+    NotFound,
+    StoreUnavailable,
+    TurnMismatch,
+)
 from shared.history.base import (
     Answer,
     Begun,
@@ -75,7 +82,8 @@ async def begin_turn(
                 raise NotFound("There is no such conversation.")
             # Nobody is to be admitted to what is only told again.
             older = admit is not None and seen.lowest > 0
-            found = await _look_up(store, asked, seen, always=trying or older)
+            always = trying or older or bool(turn.results)
+            found = await _look_up(store, asked, seen, always=always)
         except StoreUnavailable:
             if not trying or late:
                 raise
@@ -95,6 +103,8 @@ async def begin_turn(
         dead = newest if newest is not None and newest.over(clock()) else None
         if dead is None and (refusal := _refusal(asked, newest)):
             raise refusal
+        if turn.results and dead is None:
+            await _check_results(store, asked, seen)
         if late:
             raise StoreUnavailable(f"The history took no new turn. {cause}", retry_after=2)
         if dead is not None:
@@ -145,6 +155,24 @@ def _refusal(asked: Asked, newest: Answer | None) -> ChatError | None:
             f"replaces must name the conversation's last turn, which {asked.replaces} is not."
         )
     return None
+
+
+async def _check_results(store: HistoryStore, asked: Asked, view: View) -> None:
+    """Raises `InvalidRequest` unless the results are those of the last turn's calls, one each."""
+    last = _newest(view)
+    if last is not None and asked.replaces is not None:  # it is the one before that called
+        number = last.below
+        last = next((a for a in view.answers if a.number == number), None)
+        if last is None and number > 0:
+            last = await store.answer(asked.place, number)
+    calls = [call.id for call in last.calls] if last and not last.running else []
+    given = [result.id for result in asked.turn.results]
+    if sorted(calls) != sorted(given):
+        right = f"one for each of {', '.join(calls)}" if calls else "it made none: ask a question"
+        raise InvalidRequest(
+            f"toolResults must answer the calls of the conversation's last turn: {right}.",
+            field="toolResults",
+        )
 
 
 async def _reap(store: HistoryStore, place: Place, answer: Answer) -> None:

@@ -12,7 +12,19 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from shared.events import BEGINNING, Delta, End, Event, Position, Reasoning, Start, StoredEvent
+import msgspec
+
+from shared.events import (
+    BEGINNING,
+    Delta,
+    End,
+    Event,
+    Piece,
+    Position,
+    Reasoning,
+    Start,
+    StoredEvent,
+)
 from shared.history.codec import encode_runs
 
 LATEST = 256
@@ -114,15 +126,27 @@ class TurnBuffer:
         for watch in tuple(self._watches):
             watch.advance()
 
+    def answered_by(self, model: str) -> None:
+        """Say in the first event that this model answers; before anybody has read it."""
+        run = self._runs[0]
+        if isinstance(run.event, Start):
+            run.event = msgspec.structs.replace(run.event, model=model)
+            entry = self._latest[0]
+            self._latest[0] = Entry(run.event, entry.position, {})
+
     def extend(self, events: Iterable[Event]) -> None:
         for event in events:
             self.append(event)
 
     @property
+    def shown(self) -> tuple[Event, ...]:
+        """Everything so far, text merged."""
+        return tuple(run.whole() for run in self._runs)
+
+    @property
     def stored(self) -> tuple[StoredEvent, ...]:
         """The runs that a store keeps: all but the first and last event."""
-        events = (run.whole() for run in self._runs)
-        return tuple(event for event in events if not isinstance(event, Start | End))
+        return tuple(event for event in self.shown if not isinstance(event, Start | Piece | End))
 
     @property
     def text(self) -> str:
@@ -182,6 +206,8 @@ def size_in_bytes(event: Event) -> int:
     if type(event) is Delta or type(event) is Reasoning:
         text = event.text
         return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+    if isinstance(event, Piece):
+        return len(msgspec.json.encode(event))
     return 0 if isinstance(event, Start | End) else len(encode_runs((event,)))
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from shared.history.base import Answer, HistoryStore, Place, View
+from shared.history.base import HistoryStore, Place, View
 from shared.prompts.window import PastTurn
 
 
@@ -12,7 +12,7 @@ async def load_past(
     """Turns that are ended and not replaced. Where hidden rows filled the read, one more."""
     start = view.answers[0].number if view.answers else -1
     if replaces is not None and view.answers and view.answers[0].turn_id == replaces:
-        start = _below(view.answers[0])
+        start = view.answers[0].below
     turns, wanted, hid = _visible(view, start)
     hid = hid or replaces is not None
     if hid and view.lowest > 0 and wanted > 0 and 2 * len(turns) < messages:
@@ -31,7 +31,7 @@ def _visible(view: View, start: int) -> tuple[list[PastTurn], int, bool]:
         if answer.number == view.lowest:  # the read ends between it and its question
             break
         question = view.question(answer.number - 1)
-        start = _below(answer)
+        start = answer.below
         hid = hid or answer.hides is not None
         if question is not None and not answer.running:
             turns.append(
@@ -41,11 +41,8 @@ def _visible(view: View, start: int) -> tuple[list[PastTurn], int, bool]:
                     answer.finish_reason,
                     answer.usage,
                     answer.reasoning_tokens,
+                    question.results,
+                    answer.calls,
                 )
             )
     return turns, start, hid
-
-
-def _below(answer: Answer) -> int:
-    """The number of the answer below this one and below all that it hides."""
-    return answer.number - 2 if answer.hides is None else answer.hides - 1

@@ -11,7 +11,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.errors import ChatError, ContentFiltered, InternalError, ModelBrokeOff, ModelTimeout
-from shared.events import BEGINNING, Delta, End, Error, Finish, Position, Reasoning, StoredEvent
+from shared.events import (
+    BEGINNING,
+    Answering,
+    Delta,
+    End,
+    Error,
+    Event,
+    Finish,
+    Piece,
+    Position,
+    Reasoning,
+    ShownEvent,
+    ToolCall,
+)
 from shared.messages import FinishReason, ModelRequest, Usage
 from shared.models.base import ChatModel
 from shared.prompts.tokens import estimate_messages, estimate_tokens
@@ -231,6 +244,8 @@ class Turn:
                 for event in events:
                     if isinstance(event, Finish):
                         self._take_finish(event)
+                    elif isinstance(event, Answering):
+                        self._answered_by(event.model)
                     elif not self._show(event):
                         return _Outcome("length")
                 frame = FRAME_SECONDS * min(1.0, self._load() / BUSY_TURNS)
@@ -241,7 +256,14 @@ class Turn:
                 shown = loop.time()
         return _Outcome("incomplete")
 
-    def _show(self, event: StoredEvent) -> bool:
+    def _answered_by(self, model: str) -> None:
+        """Another model answers: what was not told yet, and what is stored, says so."""
+        if not self._responding.is_set():
+            self.buffer.answered_by(model)
+        if self._writer is not None:
+            self._writer.model = model
+
+    def _show(self, event: ShownEvent) -> bool:
         if self.buffer.size + size_in_bytes(event) > self._bounds.max_bytes:
             return False
         self.buffer.append(event)
@@ -259,6 +281,9 @@ class Turn:
     def _watch_silence(self) -> None:
         """The pump's own clock: a read time-out would arm a timer for every chunk."""
         loop = asyncio.get_running_loop()
+        if self._silence_timer is not None and (late := loop.time() - self._silence_timer.when()):
+            # While the process stood still nobody listened, which is not the model's silence.
+            self._heard = min(self._heard + late, loop.time())
         limit = self._bounds.model_timeout
         if self._finish.reason is not None:
             limit = min(limit, TAIL_SECONDS)
@@ -310,11 +335,7 @@ class Turn:
         if self._finish.usage is not None:
             return self._finish.usage
         prompt = estimate_messages(self._request.messages)
-        completion = sum(
-            estimate_tokens(run.text)
-            for run in self.buffer.stored
-            if isinstance(run, Delta | Reasoning)
-        )
+        completion = sum(map(_said_tokens, self.buffer.shown))
         return Usage(prompt, completion, prompt + completion, estimated=True)
 
     def _left(self, _watch: Watch) -> None:
@@ -347,6 +368,18 @@ class Turn:
             self._interrupted.set_result(outcome)
         elif self._wanted is None:
             self._wanted = outcome
+
+
+def _said_tokens(event: Event) -> int:
+    match event:
+        case Delta() | Reasoning():
+            return estimate_tokens(event.text)
+        case ToolCall():
+            return estimate_tokens(event.arguments)
+        case Piece():
+            return estimate_tokens(event.delta.get("content") or "")
+        case _:
+            return 0
 
 
 def _error_event(error: ChatError) -> Error:

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 from weakref import WeakValueDictionary
 
 from shared.errors import (
@@ -275,6 +276,7 @@ class Turns:
             result_name=request.result_variable_name,
             question=request.user_prompt,
             title=_title(request.user_prompt),
+            results=request.tool_results,
             body=body,
         )
         return Asked(order.place, new, request.replaces, order.brought)
@@ -317,12 +319,14 @@ class Turns:
 
     async def _window(
         self, place: Place, view: View, request: ChatRequest
-    ) -> tuple[dict[str, str], ...]:
+    ) -> tuple[dict[str, Any], ...]:
         if request.history is not None:
             return ()
         limits = self._limits
         past = await load_past(self._store, place, view, request.replaces, limits.history_messages)
-        return choose_window(past, limits.history_messages, limits.history_tokens)
+        return choose_window(
+            past, limits.history_messages, limits.history_tokens, request.tool_results
+        )
 
     async def _stateless(
         self,

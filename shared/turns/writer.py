@@ -67,6 +67,8 @@ class TurnWriter:
         self._verdict: Verdict | None = None
         self._ended = False
         self._hear: Callable[[Mail], None] = lambda mail: None
+        self.model: str | None = None
+        """Who answers, where that is another model than the turn began with."""
         self.fence = sent + LEASE_MS / 1000
         """Until when, by the loop's clock, the owner may show what it generates."""
 
@@ -92,7 +94,9 @@ class TurnWriter:
     async def save(self) -> Verdict | None:
         async with self._lock:
             return await self._write(
-                lambda begun: self._store.save(begun, self._body(), self._clock() + LEASE_MS)
+                lambda begun: self._store.save(
+                    begun, self._body(), self._clock() + LEASE_MS, model=self.model
+                )
             )
 
     async def finish(
@@ -111,7 +115,9 @@ class TurnWriter:
         async def write(begun: Begun) -> Begun:
             if unless():
                 raise StillWatched
-            return await self._store.finish(begun, self._body(), reason, usage, reasoning_tokens)
+            return await self._store.finish(
+                begun, self._body(), reason, usage, reasoning_tokens, model=self.model
+            )
 
         async with self._lock:
             verdict = await self._write(write)

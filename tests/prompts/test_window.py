@@ -1,12 +1,15 @@
 """The window: whole turns, newest first, within messages and tokens; the last one always."""
 
+from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.messages import FinishReason, Usage
+from shared.events import ToolCall
+from shared.messages import FinishReason, ToolResult, Usage
 from shared.prompts.tokens import estimate_messages, estimate_tokens
 from shared.prompts.window import PARTIAL, PastTurn, choose_window
 
@@ -31,8 +34,37 @@ def turn(name: str, answer: str | None = None, reason: FinishReason = "stop") ->
     return PastTurn(f"q{name}", f"a{name}" if answer is None else answer, reason)
 
 
-def contents(window: tuple[dict[str, str], ...]) -> list[str]:
+def contents(window: tuple[dict[str, Any], ...]) -> list[Any]:
     return [message["content"] for message in window]
+
+
+def calling(name: str, *ids: str, answer: str = "", after: Sequence[str] = ()) -> PastTurn:
+    """A turn that ends in calls; `after`: the calls whose results it brings itself."""
+    calls = tuple(ToolCall(n, id, "f", "{}") for n, id in enumerate(ids))
+    reason: FinishReason = "tool_calls" if calls else "stop"
+    return PastTurn(f"q{name}", answer, reason, results=results(*after), calls=calls)
+
+
+def results(*ids: str) -> tuple[ToolResult, ...]:
+    return tuple(ToolResult(id=id, content=f"r{id}") for id in ids)
+
+
+def shape(window: tuple[dict[str, Any], ...]) -> list[str]:
+    """Role and text of each message, and the ids of its calls, or of the call it answers."""
+    return [
+        " ".join(
+            filter(
+                None,
+                (
+                    message["role"],
+                    message["content"],
+                    message.get("tool_call_id"),
+                    *(call["id"] for call in message.get("tool_calls", ())),
+                ),
+            )
+        )
+        for message in window
+    ]
 
 
 @given(turns, st.integers(0, 12), st.integers(0, 200))
@@ -40,7 +72,7 @@ def test_the_window_is_bounded_and_roles_alternate(
     given: list[PastTurn], messages: int, tokens: int
 ) -> None:
     window = choose_window(given, messages, tokens)
-    useful = [turn for turn in given if turn.useful]
+    useful = [t for t in given if t.answer.strip() and t.finish_reason != "content_filter"]
     assert len(window) <= max(2, messages)
     assert len(window) % 2 == 0
     assert [message["role"] for message in window] == ["user", "assistant"] * (len(window) // 2)
@@ -133,3 +165,89 @@ def test_more_text_never_takes_fewer_tokens(one: str, other: str) -> None:
 
 def test_messages_without_text_count_too() -> None:
     assert estimate_messages([{"role": "user"}, {"role": "user", "content": None}]) == 8
+
+
+def test_calls_and_their_results_stay_together() -> None:
+    past = [
+        calling("3", answer="a3", after=["c", "d"]),
+        calling("2", "c", "d", answer="a2", after=["b"]),
+        calling("1", "b"),
+        turn("0"),
+    ]
+    whole = [
+        "user q0",
+        "assistant a0",
+        "user q1",
+        "assistant b",
+        "tool rb b",
+        "assistant a2 c d",
+        "tool rc c",
+        "tool rd d",
+        "assistant a3",
+    ]
+    assert shape(choose_window(past, 40, 1000)) == whole
+    assert shape(choose_window(past, 8, 1000)) == whole[2:]
+    chain = sum(t.tokens for t in past[:3])
+    assert shape(choose_window(past, 40, chain)) == whole[2:]
+    # The last turn, with all that belongs to it, is there whatever the bounds are.
+    assert shape(choose_window(past, 2, chain)) == whole[2:]
+    cut = choose_window(past, 40, 10)
+    assert [m["role"] for m in cut] == [m["role"] for m in choose_window(past, 8, 1000)]
+    assert cut[1]["tool_calls"][0]["function"] == {"name": "f", "arguments": "{}"}
+    # As one of several it does not come in parts.
+    assert shape(choose_window([turn("4"), *past], 8, 1000)) == ["user q4", "assistant a4"]
+
+
+def test_calls_whose_results_nobody_brought_are_cut_out() -> None:
+    said = calling("1", "b", answer="one moment")
+    assert shape(choose_window([said], 40, 1000)) == ["user q1", "assistant one moment"]
+    assert choose_window([calling("1", "b")], 40, 1000) == ()
+    assert shape(choose_window([turn("2"), calling("1", "b")], 40, 1000)) == [
+        "user q2",
+        "assistant a2",
+    ]
+    failed = PastTurn("", "", "error", results=results("b"))
+    assert shape(choose_window([turn("2"), failed, said], 40, 1000)) == [
+        "user q1",
+        "assistant one moment",
+        "user q2",
+        "assistant a2",
+    ]
+
+
+def test_results_that_have_lost_their_calls_are_left_out() -> None:
+    orphan = calling("2", answer="a2", after=["b"])
+    assert shape(choose_window([orphan, calling("1", "other", answer="a1")], 40, 1000)) == [
+        "user q1",
+        "assistant a1",
+    ]
+    assert choose_window([orphan], 40, 1000) == ()
+    filtered = PastTurn("q", "a", "content_filter", calls=calling("1", "b").calls)
+    assert choose_window([orphan, filtered], 40, 1000) == ()
+
+
+def test_a_prompt_that_brings_results_finds_the_calls() -> None:
+    past = [calling("2", "c", after=["b"]), calling("1", "b"), turn("0")]
+    window = choose_window(past, 2, 1000, results("c"))
+    assert shape(window) == ["user q1", "assistant b", "tool rb b", "assistant c"]
+    # A chain that goes back further than was read begins with the calls.
+    assert shape(choose_window(past[:1], 2, 1000, results("c"))) == ["assistant c"]
+    assert shape(choose_window(past[2:], 2, 1000, results("c"))) == ["user q0", "assistant a0"]
+
+
+made = st.builds(
+    calling,
+    st.just(""),
+    st.sampled_from("bc"),
+    answer=st.sampled_from(["", "text"]),
+    after=st.lists(st.sampled_from("bc"), max_size=1),
+)
+
+
+@given(st.lists(st.one_of(made, st.builds(turn, st.just("")))), st.integers(0, 12))
+def test_no_call_is_parted_from_its_results(given: list[PastTurn], messages: int) -> None:
+    window = choose_window(given, messages, 1000)
+    for before, message in pairwise([{"role": "none"}, *window, {"role": "none"}]):
+        called = [call["id"] for call in before.get("tool_calls", ())]
+        answered = [message["tool_call_id"]] if message["role"] == "tool" else []
+        assert called == answered

@@ -60,14 +60,24 @@ class FaultyStore(Store):
     async def begin(self, place: Place, head: Head | None, turn: NewTurn, now: int) -> Begun:
         return await self._call("begin", lambda: Store.begin(self, place, head, turn, now))
 
-    async def save(self, begun: Begun, body: bytes, lease: int) -> Begun:
-        return await self._call("save", lambda: Store.save(self, begun, body, lease))
+    async def save(
+        self, begun: Begun, body: bytes, lease: int, *, model: str | None = None
+    ) -> Begun:
+        return await self._call("save", lambda: Store.save(self, begun, body, lease, model=model))
 
     async def finish(
-        self, begun: Begun, body: bytes, reason: FinishReason, usage: Usage, reasoning_tokens: int
+        self,
+        begun: Begun,
+        body: bytes,
+        reason: FinishReason,
+        usage: Usage,
+        reasoning_tokens: int,
+        *,
+        model: str | None = None,
     ) -> Begun:
         return await self._call(
-            "finish", lambda: Store.finish(self, begun, body, reason, usage, reasoning_tokens)
+            "finish",
+            lambda: Store.finish(self, begun, body, reason, usage, reasoning_tokens, model=model),
         )
 
     async def undo(self, begun: Begun) -> None:

@@ -12,6 +12,7 @@ from shared.events import (
     Error,
     Event,
     ModelEvent,
+    Piece,
     Position,
     Reasoning,
     Start,
@@ -134,7 +135,7 @@ def joined(events: Sequence[Event]) -> list[StoredEvent]:
     """The runs that events make; without start and end."""
     runs: list[StoredEvent] = []
     for event in events:
-        if isinstance(event, Start | End):
+        if isinstance(event, Start | Piece | End):
             continue
         last = runs[-1] if runs else None
         if isinstance(event, Delta | Reasoning) and type(event) is type(last):

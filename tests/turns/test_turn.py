@@ -24,7 +24,7 @@ from shared.prompts.tokens import estimate_messages, estimate_tokens
 from shared.turns.buffer import TurnBuffer
 from shared.turns.turn import Turn
 from tests.turns.bench import BOUNDS, PLACE, Instance, texts
-from tests.turns.clock_loop import in_virtual_time, settle
+from tests.turns.clock_loop import in_virtual_time, pause, settle
 from tests.turns.scripted import USAGE, ScriptedModel
 
 
@@ -334,6 +334,22 @@ async def test_a_caller_who_leaves_before_a_refusal_or_a_replay_is_no_trouble(
     await asyncio.sleep(60)
     assert model.requests == []
     assert caplog.text == ""
+
+
+@in_virtual_time
+async def test_a_process_that_stood_still_does_not_blame_the_model() -> None:
+    app, model = Instance(), ScriptedModel()
+    model.say("Hel")
+    listener = await app.listen(model)
+    await asyncio.sleep(100)
+    pause(15)  # shorter than its lease
+    await asyncio.sleep(60)
+    pause(15)
+    await settle()
+    assert listener.kinds == ["Start", "Delta"]
+    model.say("lo")
+    model.finish()
+    assert (await listener.ended()).finish_reason == "stop"
 
 
 @in_virtual_time
