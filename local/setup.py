@@ -17,6 +17,8 @@ from pathlib import Path
 from local.lock import lock
 
 STAMP = ".ready"
+CLIENTS = "clients"
+"""The folder in the environment whose stamp says that the clients of others are there."""
 NODE_MAJOR = 20
 NODE_ADVICE = (
     f"Get Node.js {NODE_MAJOR} or newer from https://nodejs.org/ (Windows: winget install "
@@ -40,6 +42,22 @@ def set_up(root: Path) -> Path:
         _node_modules(root, npm)
         _run([node, str(root / "web" / "vendor.mjs")], root, "Copying the page's libraries")
     return python
+
+
+def set_up_clients(root: Path) -> None:
+    """The clients of others, for the tests alone; into the environment that runs this.
+
+    Raises SetupFailed.
+    """
+    _, npm = find_node()
+    folder = root / "tests" / "clients"
+    files = [root / "constraints.txt", folder / "constraints.txt", folder / "requirements.txt"]
+    wanted, made = fingerprint(files, platform.python_version()), Path(sys.prefix) / CLIENTS
+    if not is_stamped(made, wanted):
+        install = [sys.executable, "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
+        _run([*install, "-r", str(files[-1])], root, "Installing the clients of others, Python")
+        stamp(made, wanted)
+    _node_modules(folder, npm, "Installing the clients of others, JavaScript")
 
 
 def find_node(path: str | None = None) -> tuple[str, str]:
@@ -126,7 +144,7 @@ def _has_pip(python: Path) -> bool:
     return done.returncode == 0 and done.stdout.strip() == platform.python_version()
 
 
-def _node_modules(root: Path, npm: str) -> None:
+def _node_modules(root: Path, npm: str, headline: str = "Installing node modules") -> None:
     modules = root / "node_modules"
     wanted = fingerprint([root / "package.json", root / "package-lock.json"])
     if is_stamped(modules, wanted):
@@ -134,7 +152,7 @@ def _node_modules(root: Path, npm: str) -> None:
     (modules / STAMP).unlink(missing_ok=True)
     # No package of ours needs its install script, and one of them would compile.
     command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-    _run(command, root, "Installing node modules")
+    _run(command, root, headline)
     stamp(modules, wanted)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from local import chromium
-from local.setup import find_node
+from local.setup import SetupFailed, find_node, set_up_clients
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / ".local" / "test"
@@ -100,6 +100,15 @@ def _browser(options: Options) -> Count:
     return Count(passed=1)
 
 
+def _clients(options: Options) -> Count:
+    try:
+        set_up_clients(ROOT)
+    except SetupFailed as error:
+        print(error)
+        return Count(failed=1)
+    return Count(passed=1)
+
+
 def _lint(options: Options) -> Count:
     return _check("ruff", "check") + _check("ruff", "format", "--check")
 
@@ -147,6 +156,7 @@ def _coverage(options: Options) -> Count:
 
 STEPS = (
     Step("browser", "Browser", _browser),
+    Step("clients", "Clients that others wrote", _clients),
     Step("lint", "Lint: ruff check, ruff format", _lint),
     Step("types", "Types: mypy, strict", _types),
     Step("web", "Web: tsc over the page and the client", _web),
