@@ -136,6 +136,8 @@ def _check_input(action: Action, request: ChatRequest, template: str, most: int)
     context = context_length(request.context)
     whole = rendered_length(template, request.user_prompt, context)
     without_context = rendered_length(template, request.user_prompt, 0)
+    if request.tool_results:  # then no prompt is rendered
+        whole = without_context = 0
     parts = {
         "systemPrompt": len(request.system_prompt or action.system_prompt),
         "history": sum(len(m.content) for m in request.history or ()),
@@ -147,7 +149,7 @@ def _check_input(action: Action, request: ChatRequest, template: str, most: int)
     if (total := sum(parts.values())) > most:
         field = max(parts, key=lambda name: parts[name])
         raise PayloadTooLarge(
-            f"System prompt, history, context and prompt together would have {total} characters, "
-            f"most of them from {field}; the limit is {most}.",
+            "System prompt, history, context, and prompt or tool results together would have "
+            f"{total} characters, most of them from {field}; the limit is {most}.",
             field=field,
         )

@@ -165,14 +165,14 @@ async def _check_results(store: HistoryStore, asked: Asked, view: View) -> None:
         last = next((a for a in view.answers if a.number == number), None)
         if last is None and number > 0:
             last = await store.answer(asked.place, number)
-    calls = [call.id for call in last.calls] if last and not last.running else []
-    given = [result.id for result in asked.turn.results]
-    if sorted(calls) != sorted(given):
-        right = f"one for each of {', '.join(calls)}" if calls else "it made none: ask a question"
-        raise InvalidRequest(
-            f"toolResults must answer the calls of the conversation's last turn: {right}.",
-            field="toolResults",
-        )
+    calls = [call.id for call in last.calls] if last and last.finish_reason == "tool_calls" else []
+    if sorted(calls) == sorted(result.id for result in asked.turn.results):
+        return
+    right = f"one for each of {', '.join(calls)}" if calls else "it ended without any: ask anew"
+    raise InvalidRequest(
+        f"toolResults must answer the calls of the conversation's last turn: {right}.",
+        field="toolResults",
+    )
 
 
 async def _reap(store: HistoryStore, place: Place, answer: Answer) -> None:
