@@ -98,7 +98,7 @@ async def test_what_is_refused_before_anything_is_asked(with_actions: Path) -> N
     with pytest.raises(InvalidRequest, match="OTHER") as raised:
         prepared(made, connection="NOWHERE")
     assert raised.value.problems[0].field == "connection"
-    with pytest.raises(Misconfigured, match="CHAT_CONNECTIONS"):
+    with pytest.raises(Misconfigured, match=r"actions\.json, lost\.connection: CHAT_CONNECTIONS"):
         prepared(made, action="lost")
     with pytest.raises(Misconfigured, match="OTHER__model"):
         prepared(made, action="bare")

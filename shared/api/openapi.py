@@ -7,7 +7,7 @@ import msgspec
 
 from shared import errors
 from shared.messages import Document, FinishReason, Options
-from shared.protocols.native.request import ChatBody
+from shared.protocols.native.request import NOT_BESIDE_RESULTS, ChatBody
 
 _ID = {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"}
 _CONVERSATION = {"name": "conversationId", "in": "path", "required": True, "schema": _ID}
@@ -70,9 +70,8 @@ def _request_schemas() -> dict[str, Any]:
                 "toolResults": {"type": "array"},
                 "conversationId": {"type": "string"},
                 "store": {"enum": [True, None]},
-                **dict.fromkeys(
-                    ("userPrompt", "promptTemplate", "context", "history"), {"type": "null"}
-                ),
+                "userPrompt": {"type": "null"},
+                **{field: {"type": "null"} for field in NOT_BESIDE_RESULTS},
             },
         },
     ]

@@ -19,6 +19,10 @@ from shared.prompts.template import (
 )
 from shared.settings import Limits
 
+RESULT_NAME = "response"
+_OTHER_NAMES = {"seed": "random_seed", "random_seed": "seed"}
+"""Options that say the same: a caller's own stands for the action's, whichever name it has."""
+
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
@@ -28,6 +32,11 @@ class Prompt:
     request: ChatRequest
     model: str
     template: str
+
+    @property
+    def result_name(self) -> str:
+        """The name of the whole answer: the caller's, else the action's."""
+        return self.request.result_variable_name or self.action.result_name or RESULT_NAME
 
     @property
     def documents(self) -> tuple[Document, ...]:
@@ -45,7 +54,12 @@ class Prompt:
             chosen["temperature"] = request.temperature
         if request.max_completion_tokens is not None:
             chosen["max_completion_tokens"] = request.max_completion_tokens
-        defaults: dict[str, object] = {"temperature": action.temperature}
+        defaults = {
+            name: value
+            for name, value in action.options.items()
+            if _OTHER_NAMES.get(name) not in chosen
+        }
+        defaults["temperature"] = action.temperature
         if action.max_completion_tokens is not None:
             defaults["max_completion_tokens"] = action.max_completion_tokens
         return ModelRequest(

@@ -199,8 +199,9 @@ async def test_results_after_an_interrupted_turn(
         {"kind": "tool", "name": "find"},
         {"kind": "hold", "after": 1},
     )
-    fields = {"conversationId": conversation, "turnId": "t1", "options": OPTIONS}
-    async with alice.chatting("Find tea", **fields) as stream:
+    async with alice.chatting(
+        "Find tea", conversationId=conversation, turnId="t1", options=OPTIONS
+    ) as stream:
         await stream.until_text("Let")
         busy = await give(alice, conversation, "call_1")
         assert busy.problem(409, "conversation_busy")["turnId"] == "t1"

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import InvalidRequest
-from shared.messages import ChatRequest, Document, Message, Options, ToolResult
-from shared.protocols.native.request import RESULT_FIELDS, ChatBody, parse
+from shared.messages import RESULT_FIELDS, ChatRequest, Document, Message, Options, ToolResult
+from shared.protocols.native.request import ChatBody, parse
 
 HELLO = {"userPrompt": "Hello"}
 

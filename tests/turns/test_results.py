@@ -8,8 +8,8 @@ import pytest
 from shared.errors import ConversationBusy, InvalidRequest, ModelUnavailable, TurnMismatch
 from shared.events import Finish, ToolCall
 from shared.messages import ToolResult
-from tests.turns.bench import PLACE, Instance, Listener
 from tests.turns.begun import begun_elsewhere
+from tests.turns.bench import PLACE, Instance, Listener
 from tests.turns.clock_loop import in_virtual_time
 from tests.turns.scripted import USAGE, ScriptedModel
 

@@ -7,22 +7,27 @@ import msgspec
 from msgspec import Meta, Struct
 
 from shared.errors import InvalidRequest
-from shared.messages import ChatRequest, Document, Identifier, Message, Options, ToolResult
-
-RESULT_FIELDS = frozenset(
-    {"conversationId", "turnId", "finishReason", "usage", "citations", "toolCalls", "error"}
+from shared.messages import (
+    RESULT_FIELDS,
+    ChatRequest,
+    Document,
+    Identifier,
+    Message,
+    Options,
+    ResultName,
+    ToolResult,
 )
-"""Fields of the JSON response; the result's variable cannot have one of these names."""
 
-_EXPECTED = re.compile(r"(?P<what>.*?) - at `(?P<path>[^`]*)`", re.DOTALL)
-_UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>.*)`", re.DOTALL)
-_MAX_SHOWN = 80
-_NOT_BESIDE_RESULTS = {
+NOT_BESIDE_RESULTS = {
     "promptTemplate": "it renders a prompt, and with results there is none",
     "context": "it goes into a prompt, and with results there is none: put it into a result",
     "history": "the calls that they answer are in the stored history, which it would replace",
 }
 """Fields that have no meaning beside `toolResults`, and why."""
+
+_EXPECTED = re.compile(r"(?P<what>.*?) - at `(?P<path>[^`]*)`", re.DOTALL)
+_UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>.*)`", re.DOTALL)
+_MAX_SHOWN = 80
 _MUST_BE = {
     "conversationId": "must be 1 to 64 letters, digits, - or _",
     "turnId": "must be 1 to 64 letters, digits, - or _",
@@ -52,9 +57,7 @@ class ChatBody(Struct, kw_only=True, rename="camel", forbid_unknown_fields=True)
     context: str | list[Document] | None = None
     temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
     max_completion_tokens: Annotated[int, Meta(ge=1)] | None = None
-    result_variable_name: (
-        Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*\Z", max_length=64)] | None
-    ) = None
+    result_variable_name: ResultName | None = None
     replaces: Identifier | None = None
     store: bool | None = None
     on_disconnect: Literal["finish", "cancel"] | None = None
@@ -91,7 +94,7 @@ def parse(body: bytes) -> ChatRequest:
         context=tuple(given.context) if isinstance(given.context, list) else given.context,
         temperature=given.temperature,
         max_completion_tokens=given.max_completion_tokens,
-        result_variable_name=given.result_variable_name or "response",
+        result_variable_name=given.result_variable_name,
         replaces=given.replaces,
         store=given.store is not False,
         on_disconnect=given.on_disconnect or "finish",
@@ -154,7 +157,7 @@ def _check_results(given: ChatBody, results: list[ToolResult]) -> None:
         "context": given.context,
         "history": given.history,
     }
-    for field, why in _NOT_BESIDE_RESULTS.items():
+    for field, why in NOT_BESIDE_RESULTS.items():
         if values[field] is not None:
             raise InvalidRequest(f"{field} cannot go with toolResults: {why}.", field=field)
 
