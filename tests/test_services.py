@@ -245,6 +245,26 @@ async def test_a_wrong_setting_that_no_part_needed_yet(
     await services(tmp_path)._check_settings()
 
 
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        (
+            {"options": {"top_p": 1, "safe_prompt": True}},
+            r"actions\.json, x: The action sets options\.safe_prompt: a connection of the kind "
+            "azure_openai does not take it",
+        ),
+        ({"connection": "NOWHERE"}, r"actions\.json, x\.connection: .*AZURE_OPENAI, OTHER"),
+        ({"connection": "OTHER"}, "OTHER__model"),
+    ],
+)
+async def test_an_action_that_could_answer_nobody(
+    tmp_path: Path, fields: dict[str, object], said: str
+) -> None:
+    (tmp_path / "actions.json").write_text(json.dumps({"x": fields}), encoding="utf-8")
+    with pytest.raises(Misconfigured, match=said):
+        await services(tmp_path)._check_settings()
+
+
 async def test_an_identity_that_gives_no_token_is_the_set_ups_fault(tmp_path: Path) -> None:
     made = services(tmp_path)
     identity = IdentitySettings()
