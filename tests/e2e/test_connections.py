@@ -120,7 +120,10 @@ async def test_what_an_action_sets_for_its_callers(
         path = f"/conversations/{conversation}/turns/t2/stream"
         assert (await api.call("GET", path, accept=JSON)).json()["found"] == "green"
         # A caller's own wins, field by field.
-        own: dict[str, Any] = {"options": {"random_seed": 8, "stop": "x"}, "resultVariableName": "mine"}
+        own: dict[str, Any] = {
+            "options": {"random_seed": 8, "stop": "x"},
+            "resultVariableName": "mine",
+        }
         reply = await api.chat("tea", store=False, action="finder", **own)
         assert set(reply.end["result"]) == {"mine"}
         body = (await model.requests())[-1].body
