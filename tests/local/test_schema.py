@@ -1,15 +1,21 @@
 """`actions.schema.json` says what the code takes, and the files beside it are as it says."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from jsonschema_rs import Draft202012Validator, meta
 
 from local.schema import PATH, schema, text
 from shared.errors import Misconfigured
+from shared.messages import ChatRequest
+from shared.models.fields import prepared
 from shared.prompts.actions import load_actions
+from shared.prompts.actions_file import ActionFile
+from shared.prompts.prompt import make_prompt
 from shared.settings import LOCKABLE_FIELDS, Settings
 
 ROOT = PATH.parent
@@ -85,6 +91,43 @@ def test_it_is_a_schema_and_the_apps_own_actions_name_it() -> None:
 )
 def test_it_takes_what_the_code_takes(content: Any) -> None:
     assert Draft202012Validator(schema()).is_valid(content) == taken(content)
+
+
+EXAMPLES = re.findall(
+    r"^```json\n(.*?)^```$", (ROOT / "docs/actions.md").read_text("utf-8"), re.M | re.S
+)
+
+
+def test_the_page_about_actions_has_examples() -> None:
+    assert len(EXAMPLES) == 2
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_the_examples_of_the_page_can_be_used(example: str) -> None:
+    content = json.loads(example)
+    assert Draft202012Validator(schema()).is_valid(content)
+    settings = Settings(
+        {
+            "AZURE_OPENAI_ENDPOINT": "http://127.0.0.1:9",
+            "AZURE_OPENAI_CHAT_DEPLOYMENT": "chat",
+            "AZURE_OPENAI_API_KEY": "k",
+        }
+    )
+    actions = load_actions(example.encode(), settings)
+    assert [action.name for action in actions if action.name != "default"] == [
+        name for name in content if name not in ("$schema", "default")
+    ]
+    for action in actions:
+        request = ChatRequest(user_prompt="Hello")
+        asked = make_prompt(action, request, action.model or "chat", settings.limits).render(())
+        kind = settings.connection(action.connection).kind
+        assert prepared(kind, asked).values.keys() >= action.options.keys()
+
+
+def test_the_page_about_actions_names_every_field() -> None:
+    page = (ROOT / "docs/actions.md").read_text("utf-8")
+    for field in msgspec.structs.fields(ActionFile):
+        assert f"`{field.encode_name}`" in page.partition("## Fields")[2].partition("##")[0]
 
 
 def test_what_is_deployed_holds_the_actions() -> None:
