@@ -193,6 +193,15 @@ async def test_the_same_results_again_are_the_same_turn_however_old() -> None:
 
 
 @in_virtual_time
+async def test_results_cost_no_more_of_the_store_than_a_question() -> None:
+    app = Instance()
+    await turn(app, "1", calling("a"))
+    app.store.calls.clear()
+    await turn(app, "2", calling(), tool_results=results("a"))
+    assert app.store.calls == ["read", "begin", "finish"]
+
+
+@in_virtual_time
 async def test_of_two_rivals_one_is_busy() -> None:
     app = Instance()
     other = Instance(app.rows)
