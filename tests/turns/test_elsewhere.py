@@ -117,6 +117,23 @@ async def test_the_grace_begins_when_the_last_watcher_elsewhere_has_gone() -> No
 
 
 @in_virtual_time
+async def test_a_watcher_elsewhere_sees_new_text_soon_after_it_was_checkpointed() -> None:
+    owner, other, model, _listener = await running()
+    watcher = await other.attach("t1")
+    for letter in "bcdefghij":
+        await asyncio.sleep(0.7)
+        model.say(letter)
+        while not (await owner.stored()).text.endswith(letter):
+            await asyncio.sleep(0.01)
+        stored_at = now()
+        while not watcher.text.endswith(letter):
+            await asyncio.sleep(0.01)
+        assert now() - stored_at <= 2.5
+    model.finish()
+    assert (await watcher.ended()).text == "abcdefghij"
+
+
+@in_virtual_time
 async def test_a_mark_is_written_every_ten_seconds_however_many_watch() -> None:
     _owner, other, model, _listener = await running()
     third = Instance(other.rows)
