@@ -286,7 +286,8 @@ class World:
             if deleted is None:
                 self.wrong.append(f"{told}, and the conversation is there")
         elif isinstance(refusal, StoreUnavailable):
-            if one.node.net.failed < one.at:
+            slow = one.node.net.there + one.node.net.back > 1
+            if one.node.net.failed < one.at and not slow:
                 self.wrong.append(f"{told}, and the store is well")
         elif isinstance(refusal, Overloaded):
             if one.node.closing is None:
