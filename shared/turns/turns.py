@@ -120,13 +120,13 @@ class Turns:
         respond_by = asyncio.get_running_loop().time() + self._limits.respond_within
         if not request.store:
             turn = await self._stateless(caller, request, prompt, model, respond_by)
-            return Response(await turn.join(), None, None, request.result_variable_name)
+            return Response(await turn.join(), None, None, prompt.result_name)
         place = place_of(caller, request)
         brought = request.turn_id is not None
         turn_id = request.turn_id or str(uuid.uuid4())
         order = _Order(place, turn_id, brought, request, prompt, model, respond_by)
         watch = await self._watch(order)
-        return Response(watch, place.conversation, turn_id, request.result_variable_name)
+        return Response(watch, place.conversation, turn_id, prompt.result_name)
 
     async def attach(
         self, place: Place, turn_id: str, position: Position, *, whole: bool = False
@@ -278,7 +278,7 @@ class Turns:
             digest=digest,
             action=prompt.action.name,
             model=prompt.model,
-            result_name=request.result_variable_name,
+            result_name=prompt.result_name,
             question=request.user_prompt,
             title=_title(request.user_prompt),
             results=request.tool_results,
@@ -351,7 +351,7 @@ class Turns:
             turn = Turn(
                 turn_id=str(uuid.uuid4()),
                 digest="",
-                result_name=request.result_variable_name,
+                result_name=prompt.result_name,
                 model=model,
                 request=prompt.render(()),
                 buffer=buffer,
