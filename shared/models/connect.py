@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from shared.errors import ChatError, Misconfigured, ModelRefused
 from shared.models.completions import RETRY_SECONDS, ChatCompletions
-from shared.settings import Connection
+from shared.settings import Connection, Kind
 
 if TYPE_CHECKING:
     import httpx2
@@ -22,6 +22,8 @@ MAX_CONNECTIONS: Final = 100_000
 """No limit of its own: the number of concurrent turns is limited elsewhere."""
 
 _V1_VERSIONS: Final = frozenset({None, "v1", "latest", "preview"})
+_MODELS_VERSION: Final = "2024-05-01-preview"
+"""Azure's `/models` has no version without a date; this is the one that it is documented with."""
 _ADDRESS: Final = "be the address of the service, such as https://RESOURCE.openai.azure.com"
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
@@ -56,11 +58,7 @@ def open_model(
                 connection, "begin with https://: an identity's token is not sent unencrypted"
             )
         token = _guarded(connection, token)
-    client = (
-        _azure_openai(connection, endpoint, token)
-        if connection.kind == "azure_openai"
-        else _openai(connection, endpoint, token)
-    )
+    client = _CLIENTS[connection.kind](connection, endpoint, token)
     # The SDK would take these from its own environment variables.
     client.organization = client.project = None
     return ChatCompletions(client, connection, retry_seconds=retry_seconds)
@@ -71,11 +69,7 @@ def _azure_openai(
 ) -> "AsyncOpenAI":
     from openai import AsyncAzureOpenAI, AsyncOpenAI
 
-    if connection.api_key is None and token is None:
-        raise Misconfigured(
-            f"{connection.setting('apiKey')} is missing: set it, or give the app an identity with "
-            f"{connection.setting('credential')}."
-        )
+    _check_credential(connection, token)
     base = re.sub(r"/openai(/v1)?$", "", endpoint) + "/openai"
     version = connection.api_version
     if version in _V1_VERSIONS:
@@ -113,6 +107,46 @@ def _openai(connection: Connection, endpoint: str, token: TokenSource | None) ->
     )
 
 
+def _mistral(connection: Connection, endpoint: str, token: TokenSource | None) -> "AsyncOpenAI":
+    """Mistral's own service, or one of its models on Azure.
+
+    Azure has them under `/openai/v1`, and under `/models` in dated versions:
+    https://learn.microsoft.com/azure/ai-foundry/foundry-models/concepts/endpoints.
+    """
+    import httpx2
+    from openai import AsyncOpenAI
+
+    _check_credential(connection, token)
+    version = connection.api_version
+    base = endpoint.removesuffix("/chat/completions")
+    address = httpx2.URL(base)
+    on_azure = version is not None or address.host.endswith(".azure.com")
+    if address.path in ("", "/"):
+        base += "/models" if version else "/openai/v1" if on_azure else "/v1"
+    elif version is None and address.path.endswith("/models"):
+        on_azure, version = True, _MODELS_VERSION
+    headers = dict(_HEADERS)
+    if version not in _V1_VERSIONS:
+        # It refuses what only some models know, such as `safe_prompt`, unless it is told to ask.
+        headers["extra-parameters"] = "pass-through"
+    if on_azure and connection.api_key:
+        headers["api-key"] = connection.api_key
+    return AsyncOpenAI(
+        base_url=base,
+        api_key=connection.api_key or token,
+        default_headers=headers,
+        default_query={"api-version": version} if version else None,
+        http_client=_http_client(),
+        max_retries=0,
+    )
+
+
+_CLIENTS: Final[dict[Kind, Callable[[Connection, str, TokenSource | None], "AsyncOpenAI"]]] = {
+    "azure_openai": _azure_openai,
+    "openai": _openai,
+    "mistral": _mistral,
+}
+
 _HEADERS: Final = {"Accept-Encoding": "identity"}
 """The stream is read as it comes, so it must not come compressed."""
 
@@ -128,6 +162,14 @@ def _http_client() -> "httpx2.AsyncClient":
         # A redirect would carry the key to another host.
         follow_redirects=False,
     )
+
+
+def _check_credential(connection: Connection, token: TokenSource | None) -> None:
+    if connection.api_key is None and token is None:
+        raise Misconfigured(
+            f"{connection.setting('apiKey')} is missing: set it, or give the app an identity with "
+            f"{connection.setting('credential')}."
+        )
 
 
 def _bad_endpoint(connection: Connection, must: str) -> Misconfigured:
