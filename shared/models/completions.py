@@ -17,7 +17,7 @@ from shared.errors import ChatError, InvalidRequest, ModelUnavailable
 from shared.events import ModelEvent
 from shared.messages import ModelRequest
 from shared.models.failures import Answer, retry_wait, translated
-from shared.models.fields import USAGE_ON_REQUEST, messages_for, prepared
+from shared.models.fields import prepared, said_to, usage_on_request
 from shared.models.stream import ModelStream, network_errors
 from shared.models.unsupported import Memory, fitted, has_old_name, unsupported
 from shared.settings import Connection
@@ -86,12 +86,10 @@ class ChatCompletions:
         """The response whose stream has begun, after whatever had to be tried again."""
         from openai import APIStatusError
 
-        model, kind = request.model, self._connection.kind
-        parameters = prepared(kind, request)
-        wanted = parameters.values
-        if kind in USAGE_ON_REQUEST:
-            wanted = {"stream_options": {"include_usage": True}} | wanted
-        messages = messages_for(kind, request)
+        model = request.model
+        parameters = prepared(self._connection.kind, request)
+        request = said_to(self._connection.kind, request)
+        wanted = usage_on_request(self._connection.kind) | parameters.values
         refused = self._memory.refused(model)
         deadline = _now() + self._retry_seconds
         delay = FIRST_DELAY * random.uniform(0.5, 1.0)  # noqa: S311  # jitter, no secret
@@ -101,7 +99,7 @@ class ChatCompletions:
             cause: Exception
             wait: float | None
             try:
-                return await self._post(model, messages, sent)
+                return await self._post(request, sent)
             except APIStatusError as exc:
                 answer = Answer(exc.status_code, exc.response.headers, exc.body)
                 if (name := unsupported(answer, sent)) is not None:
@@ -125,14 +123,17 @@ class ChatCompletions:
             await asyncio.sleep(wait)
             delay *= random.uniform(1.5, 2.5)  # noqa: S311  # jitter, no secret
 
-    async def _post(
-        self, model: str, messages: tuple[dict[str, Any], ...], parameters: dict[str, Any]
-    ) -> "httpx2.Response":
+    async def _post(self, request: ModelRequest, parameters: dict[str, Any]) -> "httpx2.Response":
         from openai import AsyncStream
 
         stream = await self._client.post(
             "/chat/completions",
-            body={"model": model, "messages": messages, "stream": True, **parameters},
+            body={
+                "model": request.model,
+                "messages": request.messages,
+                "stream": True,
+                **parameters,
+            },
             cast_to=object,
             stream=True,
             stream_cls=AsyncStream[object],

@@ -108,29 +108,16 @@ def _openai(connection: Connection, endpoint: str, token: TokenSource | None) ->
 
 
 def _mistral(connection: Connection, endpoint: str, token: TokenSource | None) -> "AsyncOpenAI":
-    """Mistral's own service, or one of its models on Azure.
-
-    Azure has them under `/openai/v1`, and under `/models` in dated versions:
-    https://learn.microsoft.com/azure/ai-foundry/foundry-models/concepts/endpoints.
-    """
-    import httpx2
     from openai import AsyncOpenAI
 
     _check_credential(connection, token)
-    version = connection.api_version
-    base = endpoint.removesuffix("/chat/completions")
-    address = httpx2.URL(base)
-    on_azure = version is not None or address.host.endswith(".azure.com")
-    if address.path in ("", "/"):
-        base += "/models" if version else "/openai/v1" if on_azure else "/v1"
-    elif version is None and address.path.endswith("/models"):
-        on_azure, version = True, _MODELS_VERSION
+    base, version = mistral_address(endpoint, connection.api_version)
     headers = dict(_HEADERS)
     if version not in _V1_VERSIONS:
         # It refuses what only some models know, such as `safe_prompt`, unless it is told to ask.
         headers["extra-parameters"] = "pass-through"
-    if on_azure and connection.api_key:
-        headers["api-key"] = connection.api_key
+    if connection.api_key and (version or _on_azure(base)):
+        headers["api-key"] = connection.api_key  # As above.
     return AsyncOpenAI(
         base_url=base,
         api_key=connection.api_key or token,
@@ -139,6 +126,32 @@ def _mistral(connection: Connection, endpoint: str, token: TokenSource | None) -
         http_client=_http_client(),
         max_retries=0,
     )
+
+
+def mistral_address(endpoint: str, version: str | None) -> tuple[str, str | None]:
+    """Base URL and API version of Mistral's own service, or of one of its models on Azure.
+
+    Azure has them under `/openai/v1`, and in dated versions under `/models`:
+    https://learn.microsoft.com/azure/ai-foundry/foundry-models/concepts/endpoints. The address
+    alone will do, and so will the whole one that its pages show.
+    """
+    import httpx2
+
+    base = endpoint.removesuffix("/chat/completions")
+    path = httpx2.URL(base).path.rstrip("/")
+    if not path:
+        return base + (
+            "/models" if version else "/openai/v1" if _on_azure(base) else "/v1"
+        ), version
+    if path.endswith("/models"):
+        return base, version or _MODELS_VERSION
+    return base, version
+
+
+def _on_azure(base: str) -> bool:
+    import httpx2
+
+    return httpx2.URL(base).host.endswith(".azure.com")
 
 
 _CLIENTS: Final[dict[Kind, Callable[[Connection, str, TokenSource | None], "AsyncOpenAI"]]] = {

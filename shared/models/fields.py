@@ -5,9 +5,9 @@ is, renamed, or refused by name before anything is sent; `FIELDS` says which, an
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, get_args
+from typing import Any, Final
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from shared.errors import ChatError, InvalidRequest, Misconfigured
 from shared.messages import ModelRequest
@@ -68,6 +68,7 @@ def _mistrals_own(mistrals: Rule, others: Rule) -> Row:
     return Row(others, others, mistrals)
 
 
+_USAGE: Final = Kept("include_usage")
 _ONLY_WITH_STORE: Final = Refused("OpenAI takes it only with store")
 
 FIELDS: Final[Mapping[str, Row]] = {
@@ -78,7 +79,7 @@ FIELDS: Final[Mapping[str, Row]] = {
         Kept("the prompt; ids of tool calls as nine letters and digits"),
     ),
     "stream": _everywhere(Kept("true")),
-    "stream_options": Row(Kept("include_usage"), Kept("include_usage"), Kept()),
+    "stream_options": Row(_USAGE, _USAGE, Kept()),
     "temperature": Row(),
     "top_p": Row(),
     "max_completion_tokens": Row(mistral=Sent("max_tokens")),
@@ -106,13 +107,6 @@ FIELDS: Final[Mapping[str, Row]] = {
 }
 """Mistral's: https://docs.mistral.ai/api/#tag/chat. OpenAI's, and Azure's:
 https://platform.openai.com/docs/api-reference/chat/create."""
-
-USAGE_ON_REQUEST: Final = frozenset(
-    kind
-    for kind in get_args(Kind.__value__)
-    if FIELDS["stream_options"].rule(kind) == Kept("include_usage")
-)
-"""Kinds that give figures of usage only where `stream_options` asks for them."""
 
 CONVERSATION: Final = "conversation_id"
 """A member of `metadata` that is this app's own, and is never passed on."""
@@ -180,9 +174,17 @@ def prepared(kind: Kind, request: ModelRequest) -> Parameters:
     return Parameters(values, chosen)
 
 
-def messages_for(kind: Kind, request: ModelRequest) -> tuple[dict[str, Any], ...]:
-    """The request's messages for a connection of that kind. Raises `InvalidRequest`."""
-    return mistral.messages(request.messages) if kind == "mistral" else request.messages
+def said_to(kind: Kind, request: ModelRequest) -> ModelRequest:
+    """The request with its messages as that kind takes them. Raises `InvalidRequest`."""
+    if kind != "mistral":
+        return request
+    return structs.replace(request, messages=mistral.messages(request.messages))
+
+
+def usage_on_request(kind: Kind) -> dict[str, Any]:
+    """What asks for figures of usage, where they come only when asked for."""
+    own = FIELDS["stream_options"].rule(kind) == _USAGE
+    return {"stream_options": {"include_usage": True}} if own else {}
 
 
 def _refusal(chosen: bool, field: str, why: str) -> ChatError:
