@@ -1,5 +1,6 @@
 """Makes the parts of an answer that go into chunks and whole answers alike."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from local.simulator.answers import Answer, ToolCall
@@ -22,8 +23,8 @@ def usage_of(answer: Answer, prompt_tokens: int) -> dict[str, Any]:
     }
 
 
-def message_of(answer: Answer, answer_id: str) -> dict[str, Any]:
-    """Make the message of an answer that is not streamed."""
+def message_of(answer: Answer) -> dict[str, Any]:
+    """Make the message of an answer that is not streamed, but for its calls."""
     text = "".join(answer.pieces)
     message: dict[str, Any] = {
         "role": "assistant",
@@ -33,16 +34,20 @@ def message_of(answer: Answer, answer_id: str) -> dict[str, Any]:
     }
     if answer.reasoning:
         message["reasoning_content"] = "".join(answer.reasoning)
-    if answer.tool_calls:
-        message["tool_calls"] = [
-            {
-                "id": tool_call_id(answer_id, index),
-                "type": "function",
-                "function": {"name": call.name, "arguments": "".join(call.arguments)},
-            }
-            for index, call in enumerate(answer.tool_calls)
-        ]
     return message
+
+
+def tool_calls_of(calls: Sequence[ToolCall], answer_id: str) -> dict[str, Any]:
+    """Make the member `tool_calls` of such a message, where there are calls."""
+    made = [
+        {
+            "id": tool_call_id(answer_id, index),
+            "type": "function",
+            "function": {"name": call.name, "arguments": "".join(call.arguments)},
+        }
+        for index, call in enumerate(calls)
+    ]
+    return {"tool_calls": made} if made else {}
 
 
 def tool_deltas(call: ToolCall, index: int, answer_id: str) -> list[dict[str, Any]]:

@@ -16,11 +16,10 @@ from local.simulator.chunks import (
     Dialect,
     Header,
     async_filter_chunk,
-    encode,
 )
 from local.simulator.errors import server_error
 from local.simulator.journal import Entry
-from local.simulator.parts import message_of, tool_deltas
+from local.simulator.parts import message_of
 from local.simulator.performance import Metronome, Performance
 from local.simulator.script import Holds
 
@@ -109,16 +108,16 @@ class Player:
         self._entry.count_thoughts(answer.hidden_tokens)
         await writer.write(dialect.delta(_role(answer)))
         await self._play_text(writer, answer, dialect, header)
-        await self._interrupt(writer, None)
-        for index, call in enumerate(answer.tool_calls):
-            for delta in tool_deltas(call, index, header.id):
-                await self._metronome.tick()
-                await writer.write(dialect.delta(delta))
-        await writer.write(dialect.delta({}, reason=answer.finish_reason))
+        await self._interrupt(writer, dialect, None)
+        for delta in dialect.calls(answer.tool_calls, header.id):
+            await self._metronome.tick()
+            await writer.write(dialect.delta(delta))
+        told = None if self._performance.no_usage else usage
+        await writer.write(dialect.last(answer.finish_reason, told))
         if header.filter_apart:
             await writer.write(async_filter_chunk(0, sum(map(len, answer.pieces))))
-        if header.include_usage and not self._performance.no_usage:
-            await writer.write(dialect.usage(usage))
+        if header.include_usage and told and (chunk := dialect.usage(told)):
+            await writer.write(chunk)
         # Noted first: a caller who has seen the end may close before this goes on.
         self._entry.finish(answer.finish_reason)
         await writer.write(b"[DONE]")
@@ -136,7 +135,7 @@ class Player:
         template = ContentTemplate(dialect, header)
         for count, piece in enumerate(answer.pieces):
             if self._interruptions:
-                await self._interrupt(writer, count)
+                await self._interrupt(writer, dialect, count)
             await writer.write(template.fill(piece))
             self._entry.count_chunk()
             if header.filter_apart and count == 0:
@@ -165,15 +164,12 @@ class Player:
                     self._entry.finish("junk")
                     return web.Response(body=_JUNK, content_type="application/json")
         self._entry.count_thoughts(answer.reasoning_tokens())
-        message = message_of(answer, self._entry_id())
-        body = dialect.whole(message, answer.finish_reason, usage)
+        message = message_of(answer)
+        body = dialect.whole(message, answer.tool_calls, answer.finish_reason, usage)
         self._entry.finish(answer.finish_reason)
         return web.Response(body=body, content_type="application/json")
 
-    def _entry_id(self) -> str:
-        return f"{self._entry.number:024d}"
-
-    async def _interrupt(self, writer: EventWriter, count: int | None) -> None:
+    async def _interrupt(self, writer: EventWriter, dialect: Dialect, count: int | None) -> None:
         """Do everything that is due after so many chunks; None: after the last."""
         for interruption in self._due(count):
             match interruption:
@@ -187,8 +183,7 @@ class Player:
                 case End():
                     raise Broken("end")
                 case StreamError(message=message, code=code):
-                    error = {"message": message, "type": "server_error", "param": None}
-                    await writer.write(encode({"error": error | {"code": code}}))
+                    await writer.write(dialect.failure(message, code))
                     raise Broken("error")
 
     def _due(self, count: int | None) -> Iterator[Interruption]:

@@ -17,7 +17,7 @@ from shared.errors import ChatError, InvalidRequest, ModelUnavailable
 from shared.events import ModelEvent
 from shared.messages import ModelRequest
 from shared.models.failures import Answer, retry_wait, translated
-from shared.models.fields import prepared
+from shared.models.fields import prepared, said_to, usage_on_request
 from shared.models.stream import ModelStream, network_errors
 from shared.models.unsupported import Memory, fitted, has_old_name, unsupported
 from shared.settings import Connection
@@ -88,7 +88,8 @@ class ChatCompletions:
 
         model = request.model
         parameters = prepared(self._connection.kind, request)
-        wanted = {"stream_options": {"include_usage": True}} | parameters.values
+        request = said_to(self._connection.kind, request)
+        wanted = usage_on_request(self._connection.kind) | parameters.values
         refused = self._memory.refused(model)
         deadline = _now() + self._retry_seconds
         delay = FIRST_DELAY * random.uniform(0.5, 1.0)  # noqa: S311  # jitter, no secret
