@@ -76,7 +76,7 @@ def parse(body: bytes) -> ChatRequest:
         model=given.model or given.deployment_name,
         system_prompt=given.system_prompt,
         prompt_template=given.prompt_template,
-        options=_options(given.options),
+        options=options_of(given.options),
         history=None if given.history is None else tuple(given.history),
         context=tuple(given.context) if isinstance(given.context, list) else given.context,
         temperature=given.temperature,
@@ -96,7 +96,7 @@ def decode[T](body: bytes, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as exc:
-        raise _field_error(str(exc), kind) from exc
+        raise field_error(str(exc), kind) from exc
     except RecursionError as exc:
         raise InvalidRequest("The body is nested too deeply.") from exc
     except (msgspec.DecodeError, UnicodeDecodeError) as exc:
@@ -105,14 +105,15 @@ def decode[T](body: bytes, kind: type[T]) -> T:
         ) from exc
 
 
-def _options(given: dict[str, Any] | None) -> Options | None:
+def options_of(given: dict[str, Any] | None) -> Options | None:
+    """The further fields of the completions request. Raises `InvalidRequest` by field."""
     asked = {name: value for name, value in (given or {}).items() if value is not None}
     if not asked:
         return None
     try:
         return msgspec.convert(asked, Options)
     except msgspec.ValidationError as exc:
-        raise _field_error(str(exc), Options, "options") from exc
+        raise field_error(str(exc), Options, "options") from exc
 
 
 def _check_stateless(request: ChatRequest) -> None:
@@ -128,7 +129,8 @@ def _check_stateless(request: ChatRequest) -> None:
             )
 
 
-def _field_error(text: str, kind: type, parent: str = "") -> InvalidRequest:
+def field_error(text: str, kind: type, parent: str = "") -> InvalidRequest:
+    """What msgspec says of a value of that kind, which is `parent`'s, in words for callers."""
     found = _EXPECTED.fullmatch(text)
     what, path = (found["what"], found["path"]) if found else (text, "$")
     field = ".".join(part for part in (parent, path.removeprefix("$").lstrip(".")) if part)
