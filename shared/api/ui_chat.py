@@ -43,7 +43,10 @@ def ui_chat_blueprint(services: Services) -> func.Blueprint:
             return Response(status_code=204)
         view, newest = found
         turns = services.turns
-        turn = await turns.attach(place, newest.turn_id, BEGINNING)
+        try:
+            turn = await turns.attach(place, newest.turn_id, BEGINNING)
+        except NotFound:  # it was refused meanwhile, and is none
+            turn = None
         if turn is None:
             return Response(status_code=204)
         return _stream(turn, form, _whole_message(view, newest))

@@ -75,7 +75,7 @@ async def test_calls(run: Any, model: Simulator) -> None:
 async def test_refusals_are_thrown(run: Any, model: Simulator, function: str) -> None:
     error = (await run(function, prompt=" "))["error"]
     assert error["code"] == "invalid_request"
-    assert error["message"].startswith("messages[0].content must be a text")
+    assert error["message"].startswith("messages[0].content must not be blank")
     error = (await run(function, prompt="x", context={"nonsense": 1}))["error"]
     assert error["message"].startswith("There is no field context.nonsense")
     error = (await run(function, prompt="x", sessionState="mine"))["error"]

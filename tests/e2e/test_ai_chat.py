@@ -158,9 +158,9 @@ async def test_what_the_context_chooses(alice: Api, model: Simulator) -> None:
         ({}, "messages must not be empty"),
         ({"messages": []}, "messages must not be empty"),
         ({"messages": "x"}, "messages: Expected array"),
-        (question(" "), "messages[0].content must be a text"),
-        ({"messages": [{"role": "user"}]}, "messages[0].content must be a text"),
-        ({"messages": [{"role": "user", "content": [1]}]}, "messages[0].content must be a text"),
+        (question(" "), "messages[0].content must not be blank"),
+        ({"messages": [{"role": "user"}]}, "messages[0]: Object missing required field content"),
+        ({"messages": [{"role": "user", "content": [1]}]}, "messages[0].content: Expected str"),
         ({"messages": [{"role": "assistant", "content": "x"}]}, "messages[0].role must be user"),
         (
             {"messages": [{"role": "user", "content": "x", "files": [{"data": "y"}]}]},

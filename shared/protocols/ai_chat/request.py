@@ -15,9 +15,9 @@ class AiChatMessage(Struct):
     """One message. All but the last are what the client believes to have been said."""
 
     role: str
-    content: Any = None
-    context: Any = None
-    files: Any = None
+    content: str
+    context: dict[str, Any] | None = None
+    files: list[Any] | None = None
 
 
 class SessionState(Struct, rename="camel", forbid_unknown_fields=True):
@@ -63,10 +63,8 @@ def _prompt(messages: list[AiChatMessage] | None) -> str:
             f"{field}.context has no meaning: what you choose goes into the request's context.",
             field=f"{field}.context",
         )
-    if not isinstance(last.content, str) or not last.content.strip():
-        raise InvalidRequest(
-            f"{field}.content must be a text, and not blank.", field=f"{field}.content"
-        )
+    if not last.content.strip():
+        raise InvalidRequest(f"{field}.content must not be blank.", field=f"{field}.content")
     return last.content
 
 

@@ -10,7 +10,7 @@ from msgspec import Struct
 from shared.errors import InvalidRequest
 from shared.messages import ID_PATTERN, ChatRequest, ToolResult
 from shared.protocols.chosen import Chosen, request_of
-from shared.protocols.native.request import decode, field_error
+from shared.protocols.native.request import decode
 from shared.protocols.ui_messages.ids import derived, turn_of, turn_of_answer
 
 _KINDS_LEFT_OUT = ("data-",)
@@ -32,8 +32,8 @@ class UiChatBody(Chosen, kw_only=True, rename="camel", forbid_unknown_fields=Tru
     """
 
     id: str = ""
-    messages: list[Any] | None = None
-    message: Any = None
+    messages: list[UiMessage] | None = None
+    message: UiMessage | None = None
     trigger: Literal["submit-message", "regenerate-message"] | None = None
     message_id: str | None = None
 
@@ -95,19 +95,14 @@ def parse(body: bytes) -> UiChat:
 
 
 def _last(given: UiChatBody) -> tuple[str, UiMessage]:
-    """What is asked, and the name of its field. The messages before it are not looked at."""
+    """What is asked, and the name of its field."""
     if given.message is not None:
         if given.messages is not None:
             raise InvalidRequest("Send messages or message, not both.", field="message")
-        field, value = "message", given.message
-    elif given.messages:
-        field, value = f"messages[{len(given.messages) - 1}]", given.messages[-1]
-    else:
+        return "message", given.message
+    if not given.messages:
         raise InvalidRequest("messages must not be empty.", field="messages")
-    try:
-        return field, msgspec.convert(value, UiMessage)
-    except msgspec.ValidationError as exc:
-        raise field_error(str(exc), UiMessage, field) from exc
+    return f"messages[{len(given.messages) - 1}]", given.messages[-1]
 
 
 def _prompt(message: UiMessage, field: str) -> str:
