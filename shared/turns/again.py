@@ -35,11 +35,7 @@ async def ask_again(
     before = _replaced(view, newest)
     if before is not None:
         same = again.instead_of(request, before.turn_id)
-        if newest.turn_id == same.turn_id and (
-            newest.running
-            or again.named == before.turn_id
-            or (again.edited and newest.digest == same.digest())
-        ):
+        if newest.turn_id == same.turn_id and _repeats(again, same, before, newest):
             return same
     first, *_ = (*steps_before(view, newest), newest)
     if not _asks(view, first, request, again):
@@ -49,6 +45,13 @@ async def ask_again(
     if again.named is not None and again.named not in (newest.turn_id, first.turn_id):
         raise _not_the_last()
     return again.instead_of(request, newest.turn_id)
+
+
+def _repeats(again: Again, same: ChatRequest, before: Answer, newest: Answer) -> bool:
+    """Whether the turn that was asked again is meant, not one more in its place."""
+    if again.named is not None:
+        return again.named == before.turn_id
+    return newest.digest == same.digest() if again.edited else newest.running
 
 
 def steps_before(view: View, answer: Answer) -> list[Answer]:
