@@ -6,7 +6,7 @@ from azurefunctions.extensions.http.fastapi import Request, Response
 
 from shared.api.chat import turn_headers
 from shared.api.endpoints import add_endpoint, authenticate, read_json
-from shared.api.problems import retry_header
+from shared.api.problems import retry_after
 from shared.api.streaming import WatchResponse, unless_left
 from shared.errors import ChatError, UnsupportedMediaType
 from shared.protocols.ai_chat.encoders import CompletionEncoder, DeltaEncoder
@@ -55,5 +55,5 @@ def _refuse(error: ChatError) -> Response:
         msgspec.json.encode(body),
         status_code=error.status,
         media_type="application/json",
-        headers=retry_header(error),
+        headers=retry_after(error),
     )

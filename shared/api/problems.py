@@ -26,12 +26,12 @@ def problem_response(error: ChatError) -> Response:
         msgspec.json.encode(body),
         status_code=error.status,
         media_type="application/problem+json",
-        headers=retry_header(error),
+        headers=retry_after(error),
     )
 
 
-def retry_header(error: ChatError) -> dict[str, str]:
-    """`Retry-After`, where the error says when to ask again."""
+def retry_after(error: ChatError) -> dict[str, str]:
+    """The header, in whole seconds, where the error knows it."""
     if error.retry_after is None:
         return {}
     return {"retry-after": str(max(1, math.ceil(error.retry_after)))}

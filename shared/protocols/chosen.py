@@ -2,12 +2,11 @@
 
 from typing import Annotated, Any, Literal
 
-import msgspec
 from msgspec import Meta, Struct
 
 from shared.errors import InvalidRequest
 from shared.messages import ChatRequest, Document, ToolResult
-from shared.protocols.native.request import field_error, options_of
+from shared.protocols.native.request import read_options
 
 
 class Chosen(Struct, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -24,14 +23,6 @@ class Chosen(Struct, kw_only=True, rename="camel", forbid_unknown_fields=True):
     temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
     max_completion_tokens: Annotated[int, Meta(ge=1)] | None = None
     on_disconnect: Literal["finish", "cancel"] | None = None
-
-
-def choose(given: object, parent: str = "") -> Chosen:
-    """Raises `InvalidRequest` that names the field; `parent` is the field that they are in."""
-    try:
-        return msgspec.convert(given, Chosen)
-    except msgspec.ValidationError as exc:
-        raise field_error(str(exc), Chosen, parent) from exc
 
 
 def request_of(
@@ -60,7 +51,7 @@ def request_of(
         model=chosen.model or chosen.deployment_name,
         system_prompt=chosen.system_prompt,
         prompt_template=chosen.prompt_template,
-        options=options_of(chosen.options),
+        options=read_options(chosen.options),
         context=tuple(context) if isinstance(context, list) else context,
         temperature=chosen.temperature,
         max_completion_tokens=chosen.max_completion_tokens,

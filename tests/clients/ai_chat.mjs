@@ -2,7 +2,7 @@
 import { AIChatProtocolClient } from "@microsoft/ai-chat-protocol";
 
 const user = (content) => [{ role: "user", content }];
-const clientOf = ({ url }) => new AIChatProtocolClient(`${url}/api/ai-chat`);
+const clientOf = ({ url }) => new AIChatProtocolClient(`${url}/ai-chat`);
 
 async function read(lines) {
   const read = { content: "", reasoning: "", context: {} };

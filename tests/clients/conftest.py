@@ -1,13 +1,11 @@
-"""The app in its host, for clients that others wrote: anonymous callers, who may set everything."""
+"""The app in its host, and the parts beside it, for clients that others wrote."""
 
 from collections.abc import AsyncIterator
 
-import aiohttp
 import pytest
 
-from local.host import Host
-from tests.e2e.client import Api
 from tests.e2e.conftest import (  # noqa: F401 - fixtures
+    ORIGIN,
     StartHost,
     conversation,
     emulator,
@@ -15,17 +13,21 @@ from tests.e2e.conftest import (  # noqa: F401 - fixtures
     session,
     settings,
     simulator,
+    start_api,
     start_host,
 )
 
 
 @pytest.fixture(scope="session")
-async def open_host(start_host: StartHost) -> AsyncIterator[Host]:  # noqa: F811
-    async with start_host(CHAT_CALLER_FIELDS="*") as host:
-        yield host
+async def backend(start_host: StartHost) -> AsyncIterator[str]:  # noqa: F811
+    """Where an app is whose callers are anonymous and may set everything."""
+    async with start_host(CHAT_CALLER_FIELDS="*", CHAT_ALLOWED_ORIGINS=ORIGIN) as host:
+        yield f"{host.url}/api"
 
 
 @pytest.fixture(scope="session")
-def api(open_host: Host, session: aiohttp.ClientSession) -> Api:  # noqa: F811
-    """A caller without a client, to look at what the others did."""
-    return Api(session, open_host.url)
+async def locked_backend(start_host: StartHost) -> AsyncIterator[str]:  # noqa: F811
+    """Where an app is whose callers may set nothing, and that wants them signed in."""
+    changes = {"CHAT_AUTH": "easyauth", "WEBSITE_AUTH_ENABLED": "True"}
+    async with start_host(**changes) as host:
+        yield f"{host.url}/api"

@@ -3,9 +3,9 @@
 import json
 from typing import Any
 
+import aiohttp
 import pytest
 
-from local.host import Host
 from local.simulator import Simulator
 from tests.clients.node_scripts import run_script
 from tests.e2e.client import Api
@@ -14,9 +14,15 @@ TOOLS = [{"type": "function", "function": {"name": "weather", "parameters": {}}}
 
 
 @pytest.fixture
-def run(open_host: Host, model: Simulator) -> Any:
+def api(backend: str, session: aiohttp.ClientSession) -> Api:
+    """A caller without a client, to look at what the others did."""
+    return Api(session, backend.removesuffix("/api"))
+
+
+@pytest.fixture
+def run(backend: str, model: Simulator) -> Any:
     async def run(function: str, **given: Any) -> Any:
-        return await run_script("ai_chat", function, {"url": open_host.url, **given})
+        return await run_script("ai_chat", function, {"url": backend, **given})
 
     return run
 

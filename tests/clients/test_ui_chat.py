@@ -3,9 +3,9 @@
 import json
 from typing import Any
 
+import aiohttp
 import pytest
 
-from local.host import Host
 from local.simulator import Simulator
 from tests.clients.node_scripts import run_script
 from tests.e2e.client import Api
@@ -17,9 +17,15 @@ HOLD = ({"kind": "say", "text": "one two three"}, {"kind": "hold", "after": 1})
 
 
 @pytest.fixture
-def run(open_host: Host, model: Simulator, conversation: str) -> Any:
+def api(backend: str, session: aiohttp.ClientSession) -> Api:
+    """A caller without a client, to look at what the others did."""
+    return Api(session, backend.removesuffix("/api"))
+
+
+@pytest.fixture
+def run(backend: str, model: Simulator, conversation: str) -> Any:
     async def run(function: str, **given: Any) -> Any:
-        where = {"url": open_host.url, "simulator": model.url, "id": conversation}
+        where = {"url": backend, "simulator": model.url, "id": conversation}
         return await run_script("ui_chat", function, {**where, **given})
 
     return run

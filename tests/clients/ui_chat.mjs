@@ -26,7 +26,7 @@ class Chat extends AbstractChat {
   }
 }
 
-const apiOf = ({ url }) => `${url}/api/ui-chat`;
+const apiOf = ({ url }) => `${url}/ui-chat`;
 const transportOf = (given) =>
   new DefaultChatTransport({ api: apiOf(given), body: given.body, headers: given.headers });
 const chatOf = (given, options = {}) =>
@@ -193,7 +193,7 @@ export async function stopped({ prompt, ...given }) {
   const sending = chat.sendMessage({ text: prompt });
   await until(() => chat.lastMessage?.role === "assistant" && textOf(chat.lastMessage));
   const { conversationId, turnId } = chat.lastMessage.metadata;
-  await fetch(`${given.url}/api/conversations/${conversationId}/turns/${turnId}/stop`, {
+  await fetch(`${given.url}/conversations/${conversationId}/turns/${turnId}/stop`, {
     method: "POST",
   });
   await sending;

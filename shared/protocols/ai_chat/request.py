@@ -2,13 +2,12 @@
 
 from typing import Any
 
-import msgspec
 from msgspec import Struct
 
 from shared.errors import InvalidRequest
 from shared.messages import ChatRequest, Identifier
-from shared.protocols.chosen import Chosen, choose, request_of
-from shared.protocols.native.request import decode, field_error
+from shared.protocols.chosen import Chosen, request_of
+from shared.protocols.native.request import decode, read_value
 
 
 class AiChatMessage(Struct):
@@ -38,7 +37,7 @@ def parse(body: bytes) -> ChatRequest:
     """The last message is what is asked. Raises `InvalidRequest` that names the field."""
     given = decode(body, AiChatBody)
     return request_of(
-        Chosen() if given.context is None else choose(given.context, "context"),
+        read_value(given.context or {}, Chosen, "context"),
         conversation_id=_conversation(given.session_state),
         turn_id=None,
         user_prompt=_prompt(given.messages),
@@ -71,7 +70,4 @@ def _prompt(messages: list[AiChatMessage] | None) -> str:
 def _conversation(session_state: Any) -> str | None:
     if session_state is None:
         return None
-    try:
-        return msgspec.convert(session_state, SessionState).conversation_id
-    except msgspec.ValidationError as exc:
-        raise field_error(str(exc), SessionState, "sessionState") from exc
+    return read_value(session_state, SessionState, "sessionState").conversation_id

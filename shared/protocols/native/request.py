@@ -76,7 +76,7 @@ def parse(body: bytes) -> ChatRequest:
         model=given.model or given.deployment_name,
         system_prompt=given.system_prompt,
         prompt_template=given.prompt_template,
-        options=options_of(given.options),
+        options=_options(given.options),
         history=None if given.history is None else tuple(given.history),
         context=tuple(given.context) if isinstance(given.context, list) else given.context,
         temperature=given.temperature,
@@ -96,7 +96,7 @@ def decode[T](body: bytes, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as exc:
-        raise field_error(str(exc), kind) from exc
+        raise _field_error(str(exc), kind) from exc
     except RecursionError as exc:
         raise InvalidRequest("The body is nested too deeply.") from exc
     except (msgspec.DecodeError, UnicodeDecodeError) as exc:
@@ -105,15 +105,14 @@ def decode[T](body: bytes, kind: type[T]) -> T:
         ) from exc
 
 
-def options_of(given: dict[str, Any] | None) -> Options | None:
-    """The further fields of the completions request. Raises `InvalidRequest` by field."""
+def _options(given: dict[str, Any] | None) -> Options | None:
     asked = {name: value for name, value in (given or {}).items() if value is not None}
     if not asked:
         return None
     try:
         return msgspec.convert(asked, Options)
     except msgspec.ValidationError as exc:
-        raise field_error(str(exc), Options, "options") from exc
+        raise _field_error(str(exc), Options, "options") from exc
 
 
 def _check_stateless(request: ChatRequest) -> None:
@@ -129,8 +128,7 @@ def _check_stateless(request: ChatRequest) -> None:
             )
 
 
-def field_error(text: str, kind: type, parent: str = "") -> InvalidRequest:
-    """What msgspec says of a value of that kind, which is `parent`'s, in words for callers."""
+def _field_error(text: str, kind: type, parent: str = "") -> InvalidRequest:
     found = _EXPECTED.fullmatch(text)
     what, path = (found["what"], found["path"]) if found else (text, "$")
     field = ".".join(part for part in (parent, path.removeprefix("$").lstrip(".")) if part)
@@ -151,3 +149,16 @@ def field_error(text: str, kind: type, parent: str = "") -> InvalidRequest:
     if right and ", got " not in message:
         return InvalidRequest(f"{field} {right}.", field=field)
     return InvalidRequest(f"{field}: {message}.", field=field)
+
+
+def read_value[T](value: Any, kind: type[T], field: str) -> T:
+    """What was decoded, as `kind`; `field` says where it stood. Raises `InvalidRequest`."""
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as exc:
+        raise _field_error(str(exc), kind, field) from exc
+
+
+def read_options(given: dict[str, Any] | None) -> Options | None:
+    """The further fields of the completions request. Raises `InvalidRequest` by field."""
+    return _options(given)
