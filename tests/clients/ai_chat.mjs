@@ -1,5 +1,6 @@
 // What is done with `@microsoft/ai-chat-protocol`; each function is one test's.
 import { AIChatProtocolClient } from "@microsoft/ai-chat-protocol";
+import { serving } from "./serving.mjs";
 
 const user = (content) => [{ role: "user", content }];
 const clientOf = ({ url }) => new AIChatProtocolClient(`${url}/ai-chat`);
@@ -64,4 +65,12 @@ export async function abort({ prompt, ...given }) {
   return thrown(async () => {
     for await (const { delta } of lines) if (delta.content) aborting.abort();
   });
+}
+
+export async function heartbeats({ lines, completion }) {
+  return {
+    stream: await serving(lines, "application/jsonl", (url) => stream({ url, prompt: "x" })),
+    complete: await serving(completion, "application/json", (url) =>
+      complete({ url, prompt: "x" })),
+  };
 }

@@ -7,6 +7,9 @@ import aiohttp
 import pytest
 
 from local.simulator import Simulator
+from shared.events import Delta, End, Event, Position, Start
+from shared.messages import Usage
+from shared.protocols.ai_chat.encoders import CompletionEncoder, DeltaEncoder
 from tests.clients.node_scripts import run_script
 from tests.e2e.client import Api
 
@@ -119,3 +122,21 @@ async def test_leaving(run: Any, model: Simulator) -> None:
     result = await run("abort", prompt="x")
     assert result["error"] == {"name": "Error", "message": "aborted"}
     await model.wait_for(state="aborted")
+
+
+async def test_heartbeats(run: Any) -> None:
+    said: list[Event] = [
+        Start("c1", "t1", "default", "gpt", True),
+        Delta("a"),
+        End("stop", Usage(1, 2, 3), "a"),
+    ]
+    bodies = []
+    for encoder in (DeltaEncoder(), CompletionEncoder()):
+        chunks = [encoder.encode(event, Position(n, 1)).decode() for n, event in enumerate(said)]
+        beat = encoder.heartbeat.decode()
+        bodies.append([beat, *(part for chunk in chunks for part in (chunk, beat, beat))])
+    lines, completion = bodies
+    result = await run("heartbeats", lines=lines, completion=completion)
+    assert result["stream"]["value"]["content"] == "a"
+    assert result["stream"]["value"]["context"]["finishReason"] == "stop"
+    assert result["complete"]["value"]["message"]["content"] == "a"

@@ -7,6 +7,9 @@ import aiohttp
 import pytest
 
 from local.simulator import Simulator
+from shared.events import Delta, End, Event, Position, Start
+from shared.messages import Usage
+from shared.protocols.ui_messages.encoder import UiMessageEncoder
 from tests.clients.node_scripts import run_script
 from tests.e2e.client import Api
 
@@ -221,3 +224,17 @@ async def test_resuming_plain_text(run: Any, model: Simulator) -> None:
     result = await run("resumeText", prompt="x")
     assert [text_of(message) for message in result["messages"]] == ["x", "one two three"]
     assert len(await model.requests()) == 1
+
+
+async def test_heartbeats(run: Any) -> None:
+    said: list[Event] = [
+        Start("c1", "t1", "default", "gpt", True),
+        Delta("a"),
+        End("stop", Usage(1, 2, 3), "a"),
+    ]
+    encoder = UiMessageEncoder()
+    chunks = [encoder.encode(event, Position(n, 1)).decode() for n, event in enumerate(said)]
+    beat = encoder.heartbeat.decode()
+    result = await run("heartbeats", chunks=[beat, *(beat + chunk + beat for chunk in chunks)])
+    assert (result["status"], result["finishReason"]) == ("ready", "stop")
+    assert text_of(result["messages"][1]) == "a"

@@ -6,6 +6,7 @@ import {
   readUIMessageStream,
   TextStreamChatTransport,
 } from "ai";
+import { serving } from "./serving.mjs";
 
 // What `useChat` keeps in React's state, kept in an object.
 class State {
@@ -234,4 +235,8 @@ export async function resumeText({ prompt, ...given }) {
   await release(given);
   await resuming;
   return shown(opened);
+}
+
+export async function heartbeats({ chunks, ...given }) {
+  return serving(chunks, "text/event-stream", (url) => send({ ...given, url, prompts: ["x"] }));
 }
