@@ -23,7 +23,7 @@ def chat_paths() -> dict[str, Any]:
         "description": "One object a line; blank lines are heartbeats",
         "headers": headers,
         "content": {
-            form: {"schema": _ref("AiChatLine")}
+            form: {"schema": _TEXT | {"x-lines": _ref("AiChatLine")}}
             for form in ("application/jsonl", "application/octet-stream")
         },
     }
@@ -74,9 +74,19 @@ def chat_schemas() -> dict[str, Any]:
         "sessionState": _or_null(_ref("SessionState")),
     }
     body["required"] = ["messages"]
+    body["description"] += "\nThe last message is what is asked, and must be the user's."
     body = schemas["UiChatBody"]
     body["properties"]["id"] = _ID
     body["required"] = ["id"]
+    body["properties"]["messages"]["anyOf"][0]["minItems"] = 1
+    body["oneOf"] = [
+        {"required": [given], "properties": {given: {"type": kind}, other: {"type": "null"}}}
+        for given, kind, other in (
+            ("messages", "array", "message"),
+            ("message", "object", "messages"),
+        )
+    ]
+    body["description"] += "\nThe last message is what is asked: a user's, or results of calls."
     error = _closed({"code": _TEXT, "message": _TEXT})
     context = _closed(
         {

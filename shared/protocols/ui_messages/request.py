@@ -2,10 +2,10 @@
 
 import re
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from shared.errors import InvalidRequest
 from shared.messages import ID_PATTERN, ChatRequest, ToolResult
@@ -20,7 +20,7 @@ _KINDS_LEFT_OUT = ("data-",)
 class UiMessage(Struct):
     """One message. All but the last are what the page believes to have been said."""
 
-    id: str
+    id: Annotated[str, Meta(min_length=1)]
     role: str
     parts: list[dict[str, Any]]
 
@@ -77,8 +77,6 @@ def parse(body: bytes) -> UiChat:
     field, last = _last(given)
     if last.role not in ("user", "assistant"):
         raise InvalidRequest(f"{field}.role must be user or assistant.", field=f"{field}.role")
-    if not last.id:
-        raise InvalidRequest(f"{field}.id must not be empty.", field=f"{field}.id")
     if last.role == "assistant":
         return UiChat(_continued(given, last, field), continues=last.id)
     asked = turn_of(last.id)
