@@ -1,5 +1,6 @@
 """The UI message stream of the AI SDK, byte by byte."""
 
+import asyncio
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -417,6 +418,21 @@ async def test_resuming(api: Api, conversation: str, model: Simulator) -> None:
     assert text == "one two three"
     assert len(await model.requests()) == 1
     assert (await api.call("GET", f"/ui-chat/{conversation}/stream")).status == 204
+
+
+async def test_resuming_what_is_refused_meanwhile(
+    api: Api, conversation: str, model: Simulator
+) -> None:
+    await model.script({"kind": "hold", "before": True}, {"kind": "filtered_prompt"})
+    async with asyncio.TaskGroup() as group:
+        asking = group.create_task(ask(api, conversation, "x"))
+        await model.wait_for(state="held")
+        path = f"/ui-chat/{conversation}/stream"
+        resuming = group.create_task(api.call("GET", path))
+        await api.turn(conversation, "question-1")  # takes as long; either order gives the same
+        await model.release()
+    asking.result().problem(400, "content_filtered")
+    assert (resuming.result().status, resuming.result().body) == (204, b"")
 
 
 async def test_resuming_after_calls(alice: Api, conversation: str, model: Simulator) -> None:
