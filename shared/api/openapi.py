@@ -6,6 +6,7 @@ from typing import Any, get_args
 import msgspec
 
 from shared import errors
+from shared.api.openapi_chats import chat_paths, chat_schemas
 from shared.messages import Document, FinishReason, Options
 from shared.protocols.native.request import NOT_BESIDE_RESULTS, ChatBody
 
@@ -40,8 +41,8 @@ def document() -> dict[str, Any]:
             "description": "Streamed, remembered chat turns on Azure Functions.",
         },
         "servers": [{"url": "/api"}],
-        "paths": _paths(),
-        "components": {"schemas": _request_schemas() | _schemas()},
+        "paths": _paths() | chat_paths(),
+        "components": {"schemas": _request_schemas() | _schemas() | chat_schemas()},
     }
 
 

@@ -197,3 +197,16 @@ def _field_error(text: str, kind: type, parent: str = "") -> InvalidRequest:
     if right and ", got " not in message:
         return InvalidRequest(f"{field} {right}.", field=field)
     return InvalidRequest(f"{field}: {message}.", field=field)
+
+
+def read_value[T](value: Any, kind: type[T], field: str) -> T:
+    """What was decoded, as `kind`; `field` says where it stood. Raises `InvalidRequest`."""
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as exc:
+        raise _field_error(str(exc), kind, field) from exc
+
+
+def read_options(given: dict[str, Any] | None) -> Options | None:
+    """The further fields of the completions request. Raises `InvalidRequest` by field."""
+    return _options(given)
