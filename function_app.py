@@ -9,6 +9,7 @@ import azurefunctions.extensions.http.fastapi  # noqa: F401 - the runtime looks 
 from shared.api.chat import chat_blueprint
 from shared.api.conversations import conversations_blueprint
 from shared.api.meta import meta_blueprint
+from shared.api.openai import openai_blueprint
 from shared.api.sweep import sweep_blueprint
 from shared.services import Services
 from shared.settings import Settings
@@ -19,5 +20,6 @@ services.start()
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 app.register_functions(chat_blueprint(services))
 app.register_functions(conversations_blueprint(services))
+app.register_functions(openai_blueprint(services))
 app.register_functions(meta_blueprint(services))
 app.register_functions(sweep_blueprint(services))

@@ -6,6 +6,7 @@ from typing import Any, get_args
 import msgspec
 
 from shared import errors
+from shared.api import openapi_v1
 from shared.messages import Document, FinishReason, Options
 from shared.protocols.native.request import ChatBody
 
@@ -39,8 +40,8 @@ def document() -> dict[str, Any]:
             "description": "Streamed, remembered chat turns on Azure Functions.",
         },
         "servers": [{"url": "/api"}],
-        "paths": _paths(),
-        "components": {"schemas": _request_schemas() | _schemas()},
+        "paths": _paths() | openapi_v1.paths(),
+        "components": {"schemas": _request_schemas() | _schemas() | openapi_v1.schemas()},
     }
 
 
