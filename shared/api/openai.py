@@ -115,12 +115,16 @@ def _told(turn: Turn, asked: Completion) -> Response:
 
 
 def _model(offered: Offered) -> dict[str, object]:
+    """A model; Mistral's client reads no list whose members lack `type` and `capabilities`."""
     return {
         "id": offered.id,
         "object": "model",
         "created": CREATED,
         "owned_by": offered.owned_by,
         "default_temperature": offered.default_temperature,
+        "default_model_temperature": offered.default_temperature,
+        "type": "base",
+        "capabilities": {"completion_chat": True},
     }
 
 

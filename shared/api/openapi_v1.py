@@ -113,6 +113,9 @@ def _answers() -> dict[str, Any]:
         "created": _NUMBER,
         "owned_by": _TEXT,
         "default_temperature": {"type": "number"},
+        "default_model_temperature": {"type": "number"},
+        "type": {"const": "base"},
+        "capabilities": _object({"completion_chat": {"const": True}}),
     }
     error = _object(
         {

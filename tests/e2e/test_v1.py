@@ -234,7 +234,7 @@ async def test_stateless(alice: Api, model: Simulator) -> None:
 
 
 async def test_images_are_passed_on(api: Api, model: Simulator) -> None:
-    parts = [
+    parts: list[dict[str, Any]] = [
         {"type": "text", "text": SAY},
         {"type": "image_url", "image_url": {"url": "https://example.com/a.png", "detail": "low"}},
         {"type": "image_url", "image_url": "https://example.com/b.png"},
@@ -437,7 +437,7 @@ async def test_a_key_makes_a_retry_safe(
 async def test_a_busy_conversation(api: Api, model: Simulator, conversation: str) -> None:
     headers = {"x_conversation_id": conversation}
     body = {"messages": [user(f"{SAY} [simulate: hold after=1]")], "stream": True}
-    async with api.opened("POST", PATH, body, **headers) as running:
+    async with api.with_headers(**headers).opened("POST", PATH, body) as running:
         await model.wait_for(state="held")
         busy = await complete(api, SAY, headers=headers)
         refused(busy, 409, "conversation_busy")
@@ -450,7 +450,7 @@ async def test_a_busy_conversation(api: Api, model: Simulator, conversation: str
 async def test_an_answer_that_was_stopped(api: Api, model: Simulator, conversation: str) -> None:
     headers = {"x_conversation_id": conversation, "idempotency_key": "t-1"}
     body = {"messages": [user(f"{SAY} [simulate: hold after=1]")], "stream": True}
-    async with api.opened("POST", PATH, body, **headers) as running:
+    async with api.with_headers(**headers).opened("POST", PATH, body) as running:
         await model.wait_for(state="held")
         await api.call("POST", f"/conversations/{conversation}/turns/t-1/stop")
         told = (await running.rest_of_bytes()).decode()

@@ -45,15 +45,19 @@ def entry(id: str, owner: str, temperature: float) -> dict[str, Any]:
         "created": CREATED,
         "owned_by": owner,
         "default_temperature": temperature,
+        "default_model_temperature": temperature,
+        "type": "base",
+        "capabilities": {"completion_chat": True},
     }
 
 
-async def asked(api: Api, model: Simulator, name: str | None) -> tuple[str, str, str]:
+async def asked(api: Api, model: Simulator, name: str | None) -> tuple[str, ...]:
     """Who was asked: the URL's form, the deployment, and the system prompt that it got."""
     reply = await complete(api, SAY, model=name)
     assert reply.status == 200, reply.text
     record = (await model.requests())[-1]
     assert reply.json()["model"] == record.deployment
+    assert record.deployment is not None
     return record.style, record.deployment, record.body["messages"][0]["content"]
 
 

@@ -27,19 +27,18 @@ class RefusalPart(Struct, frozen=True, tag_field="type", tag="refusal", forbid_u
     refusal: str
 
 
-class CalledFunction(Struct, frozen=True, forbid_unknown_fields=True):
+class CalledFunction(Struct, frozen=True):
     name: str
     arguments: str | dict[str, Any]
     """Mistral also takes the object itself."""
 
 
-class Call(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One call of an assistant message; `index` is what a stream's delta left there."""
+class Call(Struct, frozen=True, kw_only=True):
+    """One call of an assistant message."""
 
     id: str
     type: Literal["function"] = "function"
     function: CalledFunction
-    index: int | None = None
 
 
 class SystemMessage(
@@ -61,19 +60,18 @@ class UserMessage(Struct, frozen=True, tag_field="role", tag="user", forbid_unkn
     name: str | None = None
 
 
-class AssistantMessage(
-    Struct, frozen=True, kw_only=True, tag_field="role", tag="assistant", forbid_unknown_fields=True
-):
-    """An answer as a client hands it back: with all that clients leave in it."""
+class AssistantMessage(Struct, frozen=True, kw_only=True, tag_field="role", tag="assistant"):
+    """An answer as a client hands it back.
+
+    Clients leave much in it that is theirs (`parsed`, `annotations`, a call's `index`, what the
+    model thought). Only what is named here is sent on, but for the last three.
+    """
 
     content: str | list[TextPart | RefusalPart] | None = None
     tool_calls: list[Call] | None = None
     refusal: str | None = None
     name: str | None = None
-    reasoning_content: str | None = None
-    """Not sent on: no service wants to be told what it thought."""
     prefix: bool | None = None
-    annotations: Any = None
     audio: Any = None
     function_call: Any = None
 
