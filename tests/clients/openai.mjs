@@ -96,6 +96,11 @@ const scenarios = {
     return found;
   },
 
+  async lateError() {
+    const answer = await client.chat.completions.create(asked("Hello"));
+    return [answer.error.code, await failing(async () => answer.choices[0].message.content)];
+  },
+
   async errorInStream() {
     const stream = await client.chat.completions.create(
       asked('[simulate: say text="a b"] [simulate: error after=1]', { stream: true }),

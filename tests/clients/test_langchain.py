@@ -73,13 +73,14 @@ async def test_usage_of_a_stream(backend: str) -> None:
 async def test_tools(chat: ChatOpenAI, model: Simulator, stream: bool) -> None:
     bound = chat.bind_tools([look], tool_choice="any")
     messages: list[Any] = [HumanMessage(CALL)]
+    answer: Any
     if stream:
-        chunks = [c async for c in bound.astream(messages)]
+        chunks: list[Any] = [c async for c in bound.astream(messages)]
         answer = chunks[0]
         for chunk in chunks[1:]:
             answer += chunk
     else:
-        answer = await bound.ainvoke(messages)  # type: ignore[assignment]
+        answer = await bound.ainvoke(messages)
     [call] = answer.tool_calls
     assert (call["name"], call["args"]) == ("look", {"x": 1})
     result = await look.ainvoke(call)
