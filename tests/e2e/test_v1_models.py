@@ -15,7 +15,13 @@ from tests.e2e.test_v1 import complete, refused
 SAY = "[simulate: say text=x]"
 ACTIONS = {
     "default": {"title": "Chat", "systemPrompt": "Be plain."},
-    "poem": {"systemPrompt": "You are a poet.", "model": "small", "temperature": 1.5},
+    "poem": {
+        "systemPrompt": "You are a poet.",
+        "model": "small",
+        "temperature": 1.5,
+        "maxCompletionTokens": 40,
+        "callerFields": ["options"],
+    },
     "other": {"connection": "OTHER", "systemPrompt": "Other."},
 }
 CREATED = 1_764_028_800
@@ -140,3 +146,25 @@ async def test_a_connection_alone_opens_its_own_model_only(
         )
         for name in ("THIRD/gpt-4o-mini", "reasoning"):
             refused(await complete(api, SAY, model=name), 403, "field_locked", "model")
+
+
+@pytest.mark.parametrize(
+    ("cap", "asked", "sent"), [("100", None, 40), ("100", 50, 50), ("60", None, 30), ("60", 30, 30)]
+)
+async def test_several_answers_share_the_cap(
+    start_host: StartHost,
+    session: aiohttp.ClientSession,
+    model: Simulator,
+    app: Path,
+    cap: str,
+    asked: int | None,
+    sent: int,
+) -> None:
+    async with start_host(app, CHAT_MAX_COMPLETION_TOKENS=cap) as host:
+        api = Api(session, host.url)
+        await complete(api, SAY, model="poem", n=2, max_tokens=asked)
+        body = (await model.requests())[-1].body
+        assert (body["n"], body["max_completion_tokens"]) == (2, sent)
+        too_many = await complete(api, SAY, model="poem", n=2, max_tokens=int(cap) // 2 + 1)
+        error = refused(too_many, 400, "invalid_request", "max_completion_tokens")
+        assert cap in error["message"]
