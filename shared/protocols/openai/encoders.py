@@ -41,9 +41,9 @@ class ChunkEncoder:
 
     def encode(self, event: Event, position: Position) -> bytes:
         if type(event) is Delta:  # the hot path: what was prepared around one JSON string
-            return escape_separators(b"%b%b%b" % (self._text, _json(event.text), self._tail))
+            return b"%b%b%b" % (self._text, escape_separators(_json(event.text)), self._tail)
         if type(event) is Reasoning:
-            return escape_separators(b"%b%b%b" % (self._thought, _json(event.text), self._tail))
+            return b"%b%b%b" % (self._thought, escape_separators(_json(event.text)), self._tail)
         return escape_separators(self._other(event))
 
     def _other(self, event: Event) -> bytes:
@@ -69,7 +69,7 @@ class ChunkEncoder:
             self._created,
             _json(model),
         )
-        self._head += b'"system_fingerprint":null,"choices":['
+        self._head = escape_separators(self._head) + b'"system_fingerprint":null,"choices":['
         choice = self._head + b'{"index":0,"delta":'
         self._text = choice + b'{"content":'
         self._thought = choice + b'{"reasoning_content":'
@@ -129,6 +129,8 @@ class WholeEncoder:
         self._error: Error | None = None
 
     def encode(self, event: Event, position: Position) -> bytes:
+        if type(event) is Delta:  # the end has the whole text
+            return b""
         match event:
             case Start():
                 self._model = event.model
