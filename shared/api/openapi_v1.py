@@ -12,11 +12,12 @@ from shared.protocols.openai.request import (
 
 _TEXT, _NUMBER = {"type": "string"}, {"type": "integer"}
 _IDENTIFIER = {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"}
+_NAME = {"type": "string", "pattern": "^[A-Za-z0-9_][A-Za-z0-9_.:/-]*$"}
 _ERRORS = ("400", "401", "403", "404", "409", "413", "415", "429", "500", "502", "503", "504")
 
 
 def paths() -> dict[str, Any]:
-    name = {"name": "model", "in": "path", "required": True, "schema": {"minLength": 1} | _TEXT}
+    name = {"name": "model", "in": "path", "required": True, "schema": _NAME}
     return {
         "/v1/chat/completions": {
             "post": {
