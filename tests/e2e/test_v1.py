@@ -91,7 +91,7 @@ async def test_a_stream_byte_by_byte(api: Api, conversation: str) -> None:
 async def test_a_streamed_tool_call_byte_by_byte(alice: Api, conversation: str) -> None:
     reply = await complete(
         alice,
-        f"[simulate: say text=Look:] {CALL}",
+        f"[simulate: say text=Look] {CALL}",
         stream=True,
         tools=[TOOL],
         headers={"x_conversation_id": conversation, "idempotency_key": "t-1"},
@@ -102,7 +102,7 @@ async def test_a_streamed_tool_call_byte_by_byte(alice: Api, conversation: str) 
     going_on = '},"logprobs":null,"finish_reason":null}]}\n\n'
     assert reply.text == (
         f'{head}{{"index":0,"delta":{{"role":"assistant","content":""{going_on}'
-        f'{head}{{"index":0,"delta":{{"content":"Look:"{going_on}'
+        f'{head}{{"index":0,"delta":{{"content":"Look"{going_on}'
         f'{head}{{"index":0,"delta":{{"tool_calls":[{{"index":0,"id":"{call["id"]}",'
         f'"type":"function","function":{{"name":"look","arguments":"{{\\"x\\": 1}}"}}}}]{going_on}'
         f'{head}{{"index":0,"delta":{{}},"logprobs":null,"finish_reason":"tool_calls"}}]}}\n\n'
@@ -154,7 +154,7 @@ async def test_no_end_is_made_up(api: Api, directive: str, code: str) -> None:
 async def test_one_object_byte_by_byte(alice: Api, conversation: str) -> None:
     reply = await complete(
         alice,
-        f"[simulate: reasoning text=hm] [simulate: say text=Look:] {CALL}",
+        f"[simulate: reasoning text=hm] [simulate: say text=Look] {CALL}",
         tools=[TOOL],
         headers={"x_conversation_id": conversation, "idempotency_key": "t-1"},
     )
@@ -167,7 +167,7 @@ async def test_one_object_byte_by_byte(alice: Api, conversation: str) -> None:
     assert reply.text == (
         f'{{"id":"chatcmpl-t-1","object":"chat.completion","created":{read["created"]},'
         '"model":"chat","system_fingerprint":null,"choices":[{"index":0,"message":'
-        '{"role":"assistant","content":"Look:","refusal":null,"reasoning_content":"hm",'
+        '{"role":"assistant","content":"Look","refusal":null,"reasoning_content":"hm",'
         f'"tool_calls":[{{"id":"{call["id"]}","type":"function","function":{{"name":"look",'
         '"arguments":"{\\"x\\": 1}"}}]},"logprobs":null,"finish_reason":"tool_calls"}],'
         f'"usage":{usage_of(read["usage"])}}}'

@@ -99,22 +99,33 @@ def test_no_end_of_the_models_is_an_error(reason: FinishReason, status: int) -> 
 
 def test_an_error_is_told_once() -> None:
     error = Error("rate_limited", "Wait.", True)
-    *_, told, end = chunked(START, Delta("a"), error, End("error", USAGE, "a"))
-    assert told == (
+    *_, before, end = chunked(START, Delta("a"), error, End("error", USAGE, "a"))
+    assert before == b""
+    assert end == (
         b'data: {"error":{"message":"Wait.","type":"rate_limit_error","param":null,'
         b'"code":"rate_limited"}}\n\n'
     )
-    assert end == b""
     status, body = whole(START, Delta("a"), error, End("error", USAGE, "a"))
-    assert (status, body) == (429, read([told])[0])
+    assert (status, body) == (429, read([end])[0])
+
+
+FILTERED = Error("content_filtered", "No.", False)
 
 
 def test_a_prompt_that_the_filter_refuses_late_is_an_error() -> None:
-    error = Error("content_filtered", "No.", False)
-    *_, end = chunked(START, error, End("content_filter", USAGE, ""))
-    assert end == b""
-    status, body = whole(START, error, End("content_filter", USAGE, ""))
+    events = (START, FILTERED, End("content_filter", USAGE, ""))
+    status, body = whole(*events)
     assert (status, body["error"]["type"]) == (400, "invalid_request_error")
+    assert read(chunked(*events)[1:]) == [body]
+
+
+def test_an_answer_that_the_filter_stops_is_one() -> None:
+    events = (START, Delta("a"), FILTERED, End("content_filter", USAGE, "a"))
+    *_, last, done = read(chunked(*events))
+    assert (last["choices"][0]["finish_reason"], done) == ("content_filter", "[DONE]")
+    status, body = whole(*events)
+    assert (status, body["choices"][0]["finish_reason"]) == (200, "content_filter")
+    assert body["choices"][0]["message"]["content"] == "a"
 
 
 @given(texts)

@@ -10,7 +10,7 @@ import msgspec
 from shared.events import Delta, End, Error, Event, Piece, Position, Reasoning, Start, ToolCall
 from shared.messages import Usage
 from shared.protocols.native.encoders import escape_separators
-from shared.protocols.openai.errors import failure, told
+from shared.protocols.openai.errors import told
 
 _json = msgspec.json.Encoder().encode
 
@@ -37,7 +37,7 @@ class ChunkEncoder:
         self._tail = b"}" + self._after(None)
         self._pieces: set[int] = set()
         """Choices that were told by pieces."""
-        self._failed = False
+        self._error: Error | None = None
 
     def encode(self, event: Event, position: Position) -> bytes:
         if type(event) is Delta:  # the hot path: what was prepared around one JSON string
@@ -55,8 +55,8 @@ class ChunkEncoder:
             case Piece():
                 return self._piece(event)
             case Error():
-                self._failed = True
-                return _frame(failure(event))
+                self._error = event
+                return b""
             case End():
                 return self._end(event)
             case _:
@@ -99,10 +99,8 @@ class ChunkEncoder:
         return b"%b%b]%b}\n\n" % (self._head, _json(choice), usage)
 
     def _end(self, end: End) -> bytes:
-        if self._failed:
-            return b""
-        if (failed := told(end, None)) is not None:
-            return _frame(failed[1])
+        if (failed := told(end, self._error)) is not None:
+            return b"data: %b\n\n" % failed[1]
         last = b""
         if not self._pieces:
             finish = self._after(end.finish_reason)
@@ -210,10 +208,6 @@ class _Choice:
         call["id"] = part.get("id") or call["id"]
         call["function"]["name"] = function.get("name") or call["function"]["name"]
         call["function"]["arguments"] += function.get("arguments") or ""
-
-
-def _frame(data: bytes) -> bytes:
-    return b"data: %b\n\n" % data
 
 
 def _call(call: ToolCall) -> dict[str, Any]:

@@ -86,20 +86,19 @@ def refusal(error: ChatError) -> Refusal:
 
 
 def told(end: End, error: Error | None) -> tuple[int, bytes] | None:
-    """Status and body of a turn that ended otherwise than by the model's own end; None: it did."""
+    """Status and body of a turn that ended otherwise than by the model's own end; None: it did.
+
+    An answer that the content filter stopped is one, as far as it came; nothing at all is none.
+    """
+    if end.finish_reason == "content_filter" and end.text:
+        return None
     if error is not None:
         status = _STATUSES.get(error.code, InternalError.status)
-        return status, failure(error)
+        return status, _body(error.message, status, None, error.code)
     ended = _ENDED.get(end.finish_reason)
     if ended is None:
         return None
     return ended.status, _body(ended.message, ended.status, None, end.finish_reason)
-
-
-def failure(error: Error) -> bytes:
-    """What goes wrong after a response began."""
-    status = _STATUSES.get(error.code, InternalError.status)
-    return _body(error.message, status, None, error.code)
 
 
 def _name(field: str | None) -> str | None:
