@@ -1,14 +1,14 @@
 """Connections of other kinds and names, and named actions."""
 
+import json
 from pathlib import Path
 
 import aiohttp
 import pytest
 
 from local.simulator import Simulator
-from tests.e2e.apps import write_app
 from tests.e2e.client import Api
-from tests.e2e.conftest import MODEL_KEY, StartApi, StartHost
+from tests.e2e.conftest import MODEL_KEY, ROOT, StartApi, StartHost
 
 ACTIONS = {
     "default": {"title": "Chat", "systemPrompt": "Be plain."},
@@ -29,7 +29,13 @@ ACTIONS = {
 @pytest.fixture
 def app(tmp_path: Path) -> Path:
     """The same code as an app of its own, with actions of its own."""
-    return write_app(tmp_path, ACTIONS)
+    code = (ROOT / "function_app.py").read_text("utf-8")
+    path = f"import sys\n\nsys.path.append({str(ROOT)!r})\n"
+    docstring, rest = code.split("\n", 1)
+    (tmp_path / "function_app.py").write_text(f"{docstring}\n{path}{rest}", "utf-8")
+    (tmp_path / "host.json").write_bytes((ROOT / "host.json").read_bytes())
+    (tmp_path / "actions.json").write_text(json.dumps(ACTIONS), "utf-8")
+    return tmp_path
 
 
 async def test_actions(

@@ -1,5 +1,6 @@
 """`GET /api/v1/models`, and what a request's `model` means."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -7,9 +8,9 @@ import aiohttp
 import pytest
 
 from local.simulator import Simulator
-from tests.e2e.apps import write_app
 from tests.e2e.client import Api
 from tests.e2e.conftest import MODEL_KEY, StartHost
+from tests.e2e.test_connections import app as other_app  # noqa: F401 - a fixture
 from tests.e2e.test_v1 import complete, refused
 
 SAY = "[simulate: say text=x]"
@@ -28,8 +29,10 @@ CREATED = 1_764_028_800
 
 
 @pytest.fixture
-def app(tmp_path: Path) -> Path:
-    return write_app(tmp_path, ACTIONS)
+def app(other_app: Path) -> Path:  # noqa: F811
+    """The same code as an app of its own, with these actions."""
+    (other_app / "actions.json").write_text(json.dumps(ACTIONS), "utf-8")
+    return other_app
 
 
 def connections(model: Simulator) -> dict[str, str]:
