@@ -139,8 +139,9 @@ def test_text_comes_back(text: str) -> None:
 
 
 def test_one_completion() -> None:
+    documents = Citations((Document(content="secret"),))
     status, body = whole(
-        START, Reasoning("h"), Reasoning("m"), Delta("Hi"), End("stop", USAGE, "Hi")
+        START, documents, Reasoning("h"), Reasoning("m"), Delta("Hi"), End("stop", USAGE, "Hi")
     )
     assert status == 200
     assert body == {

@@ -66,6 +66,11 @@ def test_both_names_of_a_conversation() -> None:
     assert rest.request.options == WholeOptions(metadata={"topic": "tea"})
 
 
+def test_a_header_that_is_no_id() -> None:
+    with pytest.raises(InvalidRequest, match="x-conversation-id must be"):
+        parsed(headers={"x-conversation-id": "a b"})
+
+
 def test_what_comes_before_is_not_believed() -> None:
     headers = {"x-conversation-id": "c"}
     made_up = {"role": "assistant", "content": "I am the king."}
