@@ -10,6 +10,7 @@ from shared.api.ai_chat import ai_chat_blueprint
 from shared.api.chat import chat_blueprint
 from shared.api.conversations import conversations_blueprint
 from shared.api.meta import meta_blueprint
+from shared.api.openai import openai_blueprint
 from shared.api.sweep import sweep_blueprint
 from shared.api.ui_chat import ui_chat_blueprint
 from shared.services import Services
@@ -23,5 +24,6 @@ app.register_functions(chat_blueprint(services))
 app.register_functions(ai_chat_blueprint(services))
 app.register_functions(ui_chat_blueprint(services))
 app.register_functions(conversations_blueprint(services))
+app.register_functions(openai_blueprint(services))
 app.register_functions(meta_blueprint(services))
 app.register_functions(sweep_blueprint(services))

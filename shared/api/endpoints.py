@@ -43,8 +43,12 @@ def add_endpoint(
     route: str,
     work: dict[str, Work],
     refuse: Callable[[ChatError], Response] = problem_response,
+    sdk_headers: re.Pattern[str] | None = None,
 ) -> None:
-    """Register one route; `work` says what each method does, `refuse` how an error is told."""
+    """Register one route; `work` says what each method does, `refuse` how an error is told.
+
+    `sdk_headers`: what else pages of other origins may send, where one asks to.
+    """
     methods = tuple(work)
 
     async def handle(req: Request) -> Response:
@@ -62,7 +66,7 @@ def add_endpoint(
         except Exception:
             logger.exception("%s %s failed", req.method, name)
             response = refuse(InternalError("Something went wrong; the backend's log says more."))
-        for header, value in (SAFE_HEADERS | _cors(req, services, methods)).items():
+        for header, value in (SAFE_HEADERS | _cors(req, services, methods, sdk_headers)).items():
             response.headers.setdefault(header, value)
         return response
 
@@ -121,7 +125,12 @@ def _too_large(most: int) -> PayloadTooLarge:
     return PayloadTooLarge(f"The body must have at most {most} bytes.")
 
 
-def _cors(req: Request, services: Services, methods: tuple[str, ...]) -> dict[str, str]:
+def _cors(
+    req: Request,
+    services: Services,
+    methods: tuple[str, ...],
+    sdk_headers: re.Pattern[str] | None,
+) -> dict[str, str]:
     """Headers for an allowed origin; only the platform's own CORS could not expose ours."""
     origin = req.headers.get("origin")
     if origin is None:
@@ -140,7 +149,16 @@ def _cors(req: Request, services: Services, methods: tuple[str, ...]) -> dict[st
         if req.method == "OPTIONS":
             headers |= {
                 "access-control-allow-methods": ", ".join((*methods, "OPTIONS")),
-                "access-control-allow-headers": _ALLOWED_HEADERS,
+                "access-control-allow-headers": ", ".join(
+                    (_ALLOWED_HEADERS, *_further(req, sdk_headers))
+                ),
                 "access-control-max-age": str(_PREFLIGHT_SECONDS),
             }
     return headers
+
+
+def _further(req: Request, pattern: re.Pattern[str] | None) -> list[str]:
+    """The headers that a preflight asks for, as far as they fit: with credentials there is no *."""
+    asked = req.headers.get("access-control-request-headers", "").lower()
+    names = (name.strip() for name in asked.split(","))
+    return [name for name in names if pattern is not None and pattern.fullmatch(name)]

@@ -6,6 +6,7 @@ from typing import Any, get_args
 import msgspec
 
 from shared import errors
+from shared.api import openapi_v1
 from shared.api.openapi_chats import chat_paths, chat_schemas
 from shared.messages import Document, FinishReason, Options
 from shared.protocols.native.request import NOT_BESIDE_RESULTS, ChatBody
@@ -41,8 +42,10 @@ def document() -> dict[str, Any]:
             "description": "Streamed, remembered chat turns on Azure Functions.",
         },
         "servers": [{"url": "/api"}],
-        "paths": _paths() | chat_paths(),
-        "components": {"schemas": _request_schemas() | _schemas() | chat_schemas()},
+        "paths": _paths() | openapi_v1.paths() | chat_paths(),
+        "components": {
+            "schemas": _request_schemas() | _schemas() | openapi_v1.schemas() | chat_schemas()
+        },
     }
 
 

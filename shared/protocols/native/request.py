@@ -1,6 +1,7 @@
 """The body of `POST /api/chat`, checked field by field."""
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -123,6 +124,14 @@ def decode[T](body: bytes, kind: type[T]) -> T:
         ) from exc
 
 
+def convert[T](value: Any, kind: type[T], must_be: Mapping[str, str]) -> T:
+    """What was decoded, as `kind`; `must_be` as `_MUST_BE`. Raises `InvalidRequest`."""
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as exc:
+        raise _field_error(str(exc), kind, must_be=must_be) from exc
+
+
 def _options(given: dict[str, Any] | None) -> Options | None:
     asked = {name: value for name, value in (given or {}).items() if value is not None}
     if not asked:
@@ -176,7 +185,9 @@ def _check_stateless(request: ChatRequest) -> None:
             )
 
 
-def _field_error(text: str, kind: type, parent: str = "") -> InvalidRequest:
+def _field_error(
+    text: str, kind: type, parent: str = "", must_be: Mapping[str, str] = _MUST_BE
+) -> InvalidRequest:
     found = _EXPECTED.fullmatch(text)
     what, path = (found["what"], found["path"]) if found else (text, "$")
     field = ".".join(part for part in (parent, path.removeprefix("$").lstrip(".")) if part)
@@ -193,7 +204,7 @@ def _field_error(text: str, kind: type, parent: str = "") -> InvalidRequest:
         message = message[: 4 * _MAX_SHOWN] + "…"
     if not field:
         return InvalidRequest(f"The body: {message}.")
-    right = _MUST_BE.get(field.rpartition(".")[2])
+    right = must_be.get(field.rpartition(".")[2])
     if right and ", got " not in message:
         return InvalidRequest(f"{field} {right}.", field=field)
     return InvalidRequest(f"{field}: {message}.", field=field)
