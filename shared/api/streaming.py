@@ -36,10 +36,11 @@ class WatchResponse(Response):
                     "headers": self.raw_headers,
                 }
             )
-            encoder, ended = self._encoder, False
+            loop, heartbeat = asyncio.get_running_loop(), self._watch.heartbeat
+            encoder, ended, told = self._encoder, False, loop.time()
 
             async def write(entries: Sequence[Entry]) -> None:
-                nonlocal ended
+                nonlocal ended, told
                 if len(entries) == 1:
                     body = entries[0].frame(encoder)
                 elif entries:
@@ -48,7 +49,10 @@ class WatchResponse(Response):
                     body = encoder.heartbeat
                 # The last event and the end of the body go out together.
                 ended = bool(entries) and isinstance(entries[-1].event, End)
+                if not (body or ended) and loop.time() - told >= heartbeat:
+                    body = encoder.heartbeat  # the model speaks, and this form keeps it for later
                 if body or ended:
+                    told = loop.time()
                     await send({"type": "http.response.body", "body": body, "more_body": not ended})
 
             await self._watch.pipe(write)

@@ -1,5 +1,6 @@
 """From an action and a request to what a model is asked; bounded before it is rendered."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -146,6 +147,12 @@ def make_prompt(action: Action, request: ChatRequest, model: str, limits: Limits
     return Prompt(action, request, model, template)
 
 
+def _brought(request: ChatRequest) -> Sequence[dict[str, Any]]:
+    """The messages that a caller brought, without the question, which is rendered."""
+    messages = request.messages or ()
+    return messages[:-1] if request.user_prompt else messages
+
+
 def _check_input(action: Action, request: ChatRequest, template: str, most: int) -> None:
     context = context_length(request.context)
     whole = rendered_length(template, request.user_prompt, context)
@@ -155,7 +162,7 @@ def _check_input(action: Action, request: ChatRequest, template: str, most: int)
     parts = {
         "systemPrompt": len(request.system_prompt or action.system_prompt),
         "history": sum(len(m.content) for m in request.history or ()),
-        "messages": sum(len(msgspec.json.encode(m)) for m in request.messages or ()),
+        "messages": sum(len(msgspec.json.encode(m)) for m in _brought(request)),
         "toolResults": sum(len(result.content) for result in request.tool_results),
         "context": whole - without_context,
         "userPrompt": without_context,

@@ -189,3 +189,15 @@ async def test_a_caller_who_leaves_takes_the_work_along(how: str) -> None:
         await working
     await settle()
     assert cancelled.is_set()
+
+
+@in_virtual_time
+async def test_a_form_that_keeps_all_for_the_end_says_that_it_is_there() -> None:
+    exchange = Exchange("json")
+    for _ in range(100):
+        await asyncio.sleep(1)
+        exchange.buffer.append(Delta("x"))
+    exchange.buffer.append(END)
+    await exchange.task
+    assert len(exchange.bodies[:-1]) in (6, 7)  # the first at once, then one in 15 s
+    assert set(exchange.bodies[:-1]) == {b" "}
