@@ -82,6 +82,15 @@ class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omi
     safe_prompt: bool | UnsetType = UNSET
 
 
+class WholeOptions(Options, frozen=True, kw_only=True):
+    """What only `/api/v1` takes besides."""
+
+    n: Annotated[int, Meta(ge=1, le=4)] | UnsetType = UNSET
+    logprobs: bool | UnsetType = UNSET
+    top_logprobs: Annotated[int, Meta(ge=0, le=20)] | UnsetType = UNSET
+    logit_bias: dict[str, float] | UnsetType = UNSET
+
+
 class ChatRequest(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     """What a caller asks, on any protocol, before any default is applied.
 
