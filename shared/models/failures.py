@@ -77,10 +77,7 @@ def translated(
         return ModelRefused(_unauthorized(answer, connection))
     if status == 429:
         wait = retry_after(answer.headers)
-        return RateLimited(
-            "The model service is busy: try again later.",
-            retry_after=DEFAULT_RETRY_AFTER if wait is None else wait,
-        )
+        return busy(DEFAULT_RETRY_AFTER if wait is None else wait)
     if answer.passing:
         return ModelUnavailable(f"The model service failed with status {status}.")
     if status in (400, 413, 422):
@@ -99,6 +96,11 @@ def translated(
     )
 
 
+def busy(seconds: float) -> RateLimited:
+    """The error for a service that wants to be left alone for so long."""
+    return RateLimited("The model service is busy: try again later.", retry_after=seconds)
+
+
 def in_stream(error: object) -> ChatError:
     """The error for one that a service reports inside a stream that had begun well."""
     fields = error if isinstance(error, Mapping) else {}
@@ -108,9 +110,7 @@ def in_stream(error: object) -> ChatError:
     if _TOO_LONG.search(code):
         return _too_long()
     if re.search(r"\b429\b|rate_?limit|too_?many_?requests", code):
-        return RateLimited(
-            "The model service is busy: try again later.", retry_after=DEFAULT_RETRY_AFTER
-        )
+        return busy(DEFAULT_RETRY_AFTER)
     return ModelUnavailable("The model service reported an error in the middle of its answer.")
 
 

@@ -17,7 +17,17 @@ from shared.errors import (
     PayloadTooLarge,
     RateLimited,
 )
-from shared.events import BEGINNING, Citations, Delta, End, Finish, Reasoning, Start, ToolCall
+from shared.events import (
+    BEGINNING,
+    Answering,
+    Citations,
+    Delta,
+    End,
+    Finish,
+    Reasoning,
+    Start,
+    ToolCall,
+)
 from shared.history.base import Place
 from shared.messages import Document, FinishReason, ModelRequest, Usage
 from shared.prompts.tokens import estimate_messages, estimate_tokens
@@ -408,6 +418,54 @@ async def test_what_comes_after_the_reason_does_not_change_it(tail: str) -> None
     assert listener.errors == []
     assert end.usage.estimated == (tail != "usage")
     assert (await app.stored()).reasoning_tokens == (tail == "usage")
+
+
+@pytest.mark.parametrize("store", [True, False])
+@in_virtual_time
+async def test_the_start_says_which_model_answers(store: bool) -> None:
+    app, model = Instance(), ScriptedModel()
+    model.say(Answering("second"))
+    model.say(Answering("third"))
+    model.say("Hel")
+    listener = await app.listen(model, store=store, context=(Document(content="c", id="7"),))
+    model.finish()
+    await listener.ended()
+    assert [type(event) for event in listener.events] == [Start, Citations, Delta, End]
+    start = listener.events[0]
+    assert isinstance(start, Start)
+    assert start.model == "third"
+    if store:
+        assert (await app.stored()).model == "third"
+        replayed = await app.attach("t1")
+        await replayed.ended()
+        assert replayed.events[0] == start
+
+
+@in_virtual_time
+async def test_a_start_that_was_told_stays_and_the_store_says_who_answered() -> None:
+    app, model = Instance(), ScriptedModel()
+    listener = await app.listen(model)
+    await settle()
+    assert now() == pytest.approx(5)
+    model.say(Answering("second"), "Hel")
+    model.finish()
+    await listener.ended()
+    assert [event.model for event in listener.events if isinstance(event, Start)] == ["gpt"]
+    assert (await app.stored()).model == "second"
+    replayed = await app.attach("t1")
+    await replayed.ended()
+    assert replayed.events[0] == Start("c1", "t1", "default", "second", True)
+
+
+@in_virtual_time
+async def test_who_was_to_answer_begins_no_response() -> None:
+    app, model = Instance(), ScriptedModel()
+    model.say(Answering("second"))
+    model.fail(RateLimited("Too many.", retry_after=3))
+    with pytest.raises(RateLimited):
+        await app.start(model)
+    with pytest.raises(NotFound):
+        await app.turns.state(PLACE, "t1")
 
 
 @in_virtual_time
