@@ -31,6 +31,7 @@ class Header:
     include_usage: bool
     obfuscate: bool
     filter_apart: bool = False
+    filtered: str = "violence"
 
 
 class Dialect(Protocol):
@@ -74,7 +75,7 @@ class Azure:
         judged = "content" in delta and bool(delta["content"])
         verdict: dict[str, Any] = self._verdict if judged else {}
         if reason == "content_filter":
-            verdict = dict(answer_verdict(filtered="violence"))
+            verdict = dict(answer_verdict(self._header.filtered))
         choice = {
             "content_filter_results": verdict,
             "delta": dict(sorted(delta.items())),
@@ -105,7 +106,7 @@ class Azure:
         return encode(chunk)
 
     def whole(self, message: dict[str, Any], reason: str, usage: dict[str, Any]) -> bytes:
-        filtered = "violence" if reason == "content_filter" else None
+        filtered = self._header.filtered if reason == "content_filter" else None
         choice = {
             "content_filter_results": answer_verdict(filtered),
             "finish_reason": reason,
@@ -200,16 +201,19 @@ def padding(text: str) -> str:
     return _PADDING[start : start + 16 - len(text) % 16]
 
 
-def async_filter_chunk(start: int, end: int) -> bytes:
-    """Encode a chunk of the asynchronous filter: no delta; offsets are characters."""
+def async_filter_chunk(start: int, end: int, filtered: str | None = None) -> bytes:
+    """Encode a chunk of the asynchronous filter: no delta; offsets are characters.
+
+    `filtered` names the category that stops the answer here.
+    """
     choice = {
         "content_filter_offsets": {
             "check_offset": end,
             "start_offset": start,
             "end_offset": end,
         },
-        "content_filter_results": answer_verdict(),
-        "finish_reason": None,
+        "content_filter_results": answer_verdict(filtered),
+        "finish_reason": "content_filter" if filtered else None,
         "index": 0,
     }
     return encode({"choices": [choice], "created": 0, "id": "", "model": "", "object": ""})

@@ -114,9 +114,13 @@ class Player:
             for delta in tool_deltas(call, index, header.id):
                 await self._metronome.tick()
                 await writer.write(dialect.delta(delta))
-        await writer.write(dialect.delta({}, reason=answer.finish_reason))
+        performance, length = self._performance, sum(map(len, answer.pieces))
+        fires = header.filter_apart and performance.fires_apart
+        if not fires or performance.fires_late:
+            await writer.write(dialect.delta({}, reason=answer.finish_reason))
         if header.filter_apart:
-            await writer.write(async_filter_chunk(0, sum(map(len, answer.pieces))))
+            filtered = performance.filtered if fires else None
+            await writer.write(async_filter_chunk(0, length, filtered))
         if header.include_usage and not self._performance.no_usage:
             await writer.write(dialect.usage(usage))
         # Noted first: a caller who has seen the end may close before this goes on.

@@ -164,6 +164,7 @@ class Service:
             include_usage=checked.call.include_usage,
             obfuscate=checked.call.include_obfuscation,
             filter_apart=performance.filter_apart and style != "openai",
+            filtered=performance.filtered,
         )
         dialect: Dialect = OpenAI(header) if style == "openai" else Azure(header)
         headers = response_headers(style, self._options.region, checked.deployment)
@@ -229,8 +230,8 @@ def _refuse(behaviours: Sequence[Behaviour]) -> None:
                 _raise_status(behaviour)
             case Html(code=code):
                 raise _Page(code)
-            case FilteredPrompt():
-                raise errors.filtered_prompt()
+            case FilteredPrompt(category=category):
+                raise errors.filtered_prompt(category)
 
 
 def _raise_status(wanted: StatusCode) -> Never:

@@ -7,7 +7,9 @@ with the reason, and once more if figures of usage follow.
 
 A reason that is not one of the four is not taken for `stop`: there is none then, and the turn ends
 `incomplete`. Where the model made calls, `stop` means `tool_calls`: that is how a call that
-`tool_choice` forced ends (https://platform.openai.com/docs/guides/function-calling).
+`tool_choice` forced ends (https://platform.openai.com/docs/guides/function-calling). What the
+content filter says of the answer is read where it may have fired: of a chunk that ends by it, and
+of one without a delta, which ends the answer if it did.
 """
 
 from collections.abc import Iterable
@@ -17,6 +19,7 @@ from shared.errors import ChatError, ModelUnavailable
 from shared.events import Delta, Finish, ModelEvent, Reasoning, TextEvent, ToolCall
 from shared.messages import FinishReason, Usage
 from shared.models.failures import in_stream
+from shared.models.filters import MOST, fired_in_chunk
 from shared.models.surrogates import SurrogateJoiner, mended
 from shared.models.wire import CallDelta, Choice, WireUsage, decode
 
@@ -36,7 +39,17 @@ _REASONS: Final[dict[str, FinishReason]] = {
 class ChunkReader:
     """One answer's reader: the data of its events in, model events out. Pure."""
 
-    __slots__ = ("_call_chars", "_calls", "_joiner", "_kind", "_usage", "done", "failure", "reason")
+    __slots__ = (
+        "_call_chars",
+        "_calls",
+        "_filtered",
+        "_joiner",
+        "_kind",
+        "_usage",
+        "done",
+        "failure",
+        "reason",
+    )
 
     def __init__(self) -> None:
         self.reason: FinishReason | None = None
@@ -46,6 +59,7 @@ class ChunkReader:
         self.failure: ChatError | None = None
         """What went wrong, to be raised once the events before it were given."""
         self._usage: WireUsage | None = None
+        self._filtered: tuple[str, ...] = ()
         self._calls: dict[int, _Call] = {}
         self._call_chars = 0
         self._joiner = SurrogateJoiner()
@@ -54,7 +68,7 @@ class ChunkReader:
     def read(self, payloads: Iterable[bytes]) -> list[ModelEvent]:
         """The events of what arrived together. Sets `failure`, and raises nothing."""
         events: list[ModelEvent] = []
-        known = (self.reason, self._usage)
+        known = (self.reason, self._usage, self._filtered)
         try:
             for payload in payloads:
                 if payload == b"[DONE]":
@@ -63,7 +77,7 @@ class ChunkReader:
                 self._chunk(payload, events)
         except ChatError as exc:
             self.failure = exc
-        if self.reason is not None and known != (self.reason, self._usage):
+        if self.reason is not None and known != (self.reason, self._usage, self._filtered):
             self._finish(events)
         return events
 
@@ -83,9 +97,11 @@ class ChunkReader:
             self._usage = chunk.usage
         for choice in chunk.choices or ():
             if not choice.index:
-                self._choice(choice, clean, events)
+                self._choice(choice, clean, events, payload)
 
-    def _choice(self, choice: Choice, clean: bool, events: list[ModelEvent]) -> None:
+    def _choice(
+        self, choice: Choice, clean: bool, events: list[ModelEvent], payload: bytes
+    ) -> None:
         delta = choice.delta
         if delta is not None:
             if thought := delta.reasoning_content or delta.reasoning:
@@ -94,10 +110,20 @@ class ChunkReader:
                 self._say(Delta, content, clean, events)
             for call in delta.tool_calls or ():
                 self._call(call)
+        else:
+            self._judge(payload)
         if choice.finish_reason and self.reason != "content_filter":
             self.reason = _REASONS.get(choice.finish_reason, self.reason)
             if self.reason == "stop" and self._calls:
                 self.reason = "tool_calls"
+            elif self.reason == "content_filter":
+                self._judge(payload)
+
+    def _judge(self, payload: bytes) -> None:
+        """What the filter says, apart from the text or at its end."""
+        if names := fired_in_chunk(payload):
+            self.reason = "content_filter"
+            self._filtered = tuple(dict.fromkeys(self._filtered + names))[:MOST]
 
     def _say(self, kind: type[TextEvent], text: str, clean: bool, events: list[ModelEvent]) -> None:
         if kind is not self._kind:
@@ -149,6 +175,7 @@ class ChunkReader:
                 self.reason,
                 _usage(usage) if usage else None,
                 (details.reasoning_tokens or 0) if details else 0,
+                self._filtered,
             )
         )
 

@@ -23,6 +23,7 @@ from shared.errors import (
     ModelUnavailable,
     RateLimited,
 )
+from shared.models.filters import fired_in_error, named
 from shared.settings import Connection
 
 DEFAULT_RETRY_AFTER: Final = 10.0
@@ -32,7 +33,6 @@ MAX_RETRY_AFTER: Final = 86_400.0
 _PASSING: Final = frozenset({408, 409})
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.\[\]-]{0,63}", re.ASCII)
-_CATEGORY = re.compile(r"[a-z][a-z0-9_]{0,39}", re.ASCII)
 _TOO_LONG = re.compile(r"context_length_exceeded|string_above_max_length|maximum context length")
 _FILTERED: Final = frozenset({"content_filter", "content_policy_violation", "moderation_blocked"})
 
@@ -106,7 +106,9 @@ def in_stream(error: object) -> ChatError:
     fields = error if isinstance(error, Mapping) else {}
     code = f"{fields.get('code')} {fields.get('type')}".lower()
     if any(name in code for name in _FILTERED):
-        return ContentFiltered("The content filter stopped the answer.")
+        return ContentFiltered(
+            f"The model's content filter stopped the answer ({named(fired_in_error(error))})."
+        )
     if _TOO_LONG.search(code):
         return _too_long()
     if re.search(r"\b429\b|rate_?limit|too_?many_?requests", code):
@@ -154,7 +156,7 @@ def _unauthorized(answer: Answer, connection: Connection) -> str:
 def _bad_request(answer: Answer, connection: Connection, chosen: Mapping[str, str]) -> ChatError:
     inner = _member(answer.error, "innererror")
     if answer.text("code") in _FILTERED or _member(inner, "code") == "ResponsibleAIPolicyViolation":
-        names = ", ".join(_fired(inner)) or "no category named"
+        names = named(fired_in_error(answer.error))
         return ContentFiltered(
             f"The model's content filter refused the prompt ({names}): word it differently."
         )
@@ -177,18 +179,6 @@ def parameter(answer: Answer) -> str | None:
     """The request's field that an error names, without the path inside it."""
     found = re.match(r"[a-z_]{1,64}(?![A-Za-z0-9])", answer.text("param"), re.ASCII)
     return found[0] if found else None
-
-
-def _fired(inner: object) -> list[str]:
-    """The content filter's categories that refused."""
-    results = _member(inner, "content_filter_result") or _member(inner, "content_filter_results")
-    if not isinstance(results, Mapping):
-        return []
-    return [
-        name
-        for name, result in results.items()
-        if _CATEGORY.fullmatch(str(name)) and _member(result, "filtered") is True
-    ]
 
 
 def _member(value: object, name: str) -> Any:

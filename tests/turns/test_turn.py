@@ -24,6 +24,7 @@ from shared.events import (
     Delta,
     End,
     Finish,
+    Piece,
     Reasoning,
     Start,
     ToolCall,
@@ -473,7 +474,40 @@ async def test_filtered_output_keeps_its_reason() -> None:
     app, model = Instance(), ScriptedModel()
     model.say("Hel")
     model.finish("content_filter")
-    assert (await (await app.listen(model)).ended()).finish_reason == "content_filter"
+    listener = await app.listen(model)
+    assert (await listener.ended()).finish_reason == "content_filter"
+    assert [error.code for error in listener.errors] == ["content_filtered"]
+    assert "no category named" in listener.errors[0].message
+
+
+@pytest.mark.parametrize("said", ["Hel", ""])
+@in_virtual_time
+async def test_output_that_is_filtered_is_told_with_what_fired(said: str) -> None:
+    app, model = Instance(), ScriptedModel()
+    if said:
+        model.say(said)
+    model.say(Finish("stop", USAGE))
+    model.say(Finish("content_filter", None, 0, ("violence", "protected_material_text")))
+    model.end()
+    listener = await app.listen(model)
+    assert await listener.ended() == End("content_filter", USAGE, said)
+    (error,) = listener.errors
+    assert (error.code, error.retryable) == ("content_filtered", False)
+    assert "(violence, protected_material_text)" in error.message
+    assert listener.events[-2] is error
+    stored = await app.stored()
+    assert stored.finish_reason == "content_filter"
+    assert stored.runs[-1] == error
+
+
+@in_virtual_time
+async def test_pieces_say_themselves_that_they_were_filtered() -> None:
+    app, model = Instance(), ScriptedModel()
+    model.say(Piece(0, {"content": "Hel"}), Piece(0, {}, None, "content_filter"))
+    model.finish("content_filter")
+    listener = await app.listen(model, pieces=True, store=False)
+    assert (await listener.ended()).finish_reason == "content_filter"
+    assert listener.errors == []
 
 
 @in_virtual_time
