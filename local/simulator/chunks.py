@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import msgspec
 
 from local.simulator.filters import answer_verdict, prompt_verdict
+from local.simulator.parts import logprobs_of
 
 _PADDING = "".join(random.Random(7).choices(string.ascii_letters + string.digits, k=512))
 # Stands for the text in a chunk that is encoded once for the whole answer.
@@ -32,6 +33,8 @@ class Header:
     obfuscate: bool
     filter_apart: bool = False
     filtered: str = "violence"
+    choices: int = 1
+    top_logprobs: int | None = None
 
 
 class Dialect(Protocol):
@@ -40,13 +43,26 @@ class Dialect(Protocol):
     def opening(self) -> bytes | None:
         """Give what comes before the role, where there is something."""
 
-    def delta(self, delta: dict[str, Any], *, reason: str | None = None) -> bytes:
+    def delta(
+        self,
+        delta: dict[str, Any],
+        *,
+        reason: str | None = None,
+        index: int = 0,
+        logprobs: dict[str, Any] | None = None,
+    ) -> bytes:
         """Encode a chunk with one choice."""
 
     def usage(self, usage: dict[str, Any]) -> bytes:
         """Encode the chunk that only has the usage."""
 
-    def whole(self, message: dict[str, Any], reason: str, usage: dict[str, Any]) -> bytes:
+    def whole(
+        self,
+        message: dict[str, Any],
+        reason: str,
+        usage: dict[str, Any],
+        logprobs: dict[str, Any] | None = None,
+    ) -> bytes:
         """Encode an answer that is not streamed."""
 
 
@@ -71,7 +87,14 @@ class Azure:
             }
         )
 
-    def delta(self, delta: dict[str, Any], *, reason: str | None = None) -> bytes:
+    def delta(
+        self,
+        delta: dict[str, Any],
+        *,
+        reason: str | None = None,
+        index: int = 0,
+        logprobs: dict[str, Any] | None = None,
+    ) -> bytes:
         judged = "content" in delta and bool(delta["content"])
         verdict: dict[str, Any] = self._verdict if judged else {}
         if reason == "content_filter":
@@ -80,8 +103,8 @@ class Azure:
             "content_filter_results": verdict,
             "delta": dict(sorted(delta.items())),
             "finish_reason": reason,
-            "index": 0,
-            "logprobs": None,
+            "index": index,
+            "logprobs": logprobs,
         }
         return self._chunk([choice], _text_in(delta))
 
@@ -105,19 +128,25 @@ class Azure:
             chunk["usage"] = usage
         return encode(chunk)
 
-    def whole(self, message: dict[str, Any], reason: str, usage: dict[str, Any]) -> bytes:
+    def whole(
+        self,
+        message: dict[str, Any],
+        reason: str,
+        usage: dict[str, Any],
+        logprobs: dict[str, Any] | None = None,
+    ) -> bytes:
         filtered = self._header.filtered if reason == "content_filter" else None
         choice = {
             "content_filter_results": answer_verdict(filtered),
             "finish_reason": reason,
             "index": 0,
-            "logprobs": None,
+            "logprobs": logprobs,
             "message": dict(sorted(message.items())),
         }
         results = [{"prompt_index": 0, "content_filter_results": prompt_verdict()}]
         return encode(
             {
-                "choices": [choice],
+                "choices": [choice | {"index": index} for index in range(self._header.choices)],
                 "created": self._header.created,
                 "id": self._header.id,
                 "model": self._header.model,
@@ -138,8 +167,15 @@ class OpenAI:
     def opening(self) -> None:
         return None
 
-    def delta(self, delta: dict[str, Any], *, reason: str | None = None) -> bytes:
-        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason}
+    def delta(
+        self,
+        delta: dict[str, Any],
+        *,
+        reason: str | None = None,
+        index: int = 0,
+        logprobs: dict[str, Any] | None = None,
+    ) -> bytes:
+        choice = {"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": reason}
         return self._chunk([choice], _text_in(delta))
 
     def usage(self, usage: dict[str, Any]) -> bytes:
@@ -155,9 +191,16 @@ class OpenAI:
             chunk["obfuscation"] = padding(text)
         return encode(chunk)
 
-    def whole(self, message: dict[str, Any], reason: str, usage: dict[str, Any]) -> bytes:
-        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": reason}
-        answer = self._common("chat.completion") | {"choices": [choice], "usage": usage}
+    def whole(
+        self,
+        message: dict[str, Any],
+        reason: str,
+        usage: dict[str, Any],
+        logprobs: dict[str, Any] | None = None,
+    ) -> bytes:
+        choice = {"index": 0, "message": message, "logprobs": logprobs, "finish_reason": reason}
+        choices = [choice | {"index": index} for index in range(self._header.choices)]
+        answer = self._common("chat.completion") | {"choices": choices, "usage": usage}
         return encode(answer)
 
     def _common(self, kind: str) -> dict[str, Any]:
@@ -174,8 +217,10 @@ class OpenAI:
 class ContentTemplate:
     """A chunk of content that is encoded once, so that a token costs one small encoding."""
 
-    def __init__(self, dialect: Dialect, header: Header, member: str = "content") -> None:
-        chunk = dialect.delta({member: _TEXT})
+    def __init__(
+        self, dialect: Dialect, header: Header, member: str = "content", index: int = 0
+    ) -> None:
+        chunk = dialect.delta({member: _TEXT}, index=index)
         # The mark holds a control character, so that no other member looks like it.
         self._before, _, rest = chunk.partition(encode(_TEXT))
         self._obfuscate = header.obfuscate
@@ -193,6 +238,28 @@ class ContentTemplate:
             return b"%b%b%b" % (self._before, encode(text), self._between)
         pad = padding(text).encode()
         return b"%b%b%b%b%b" % (self._before, encode(text), self._between, pad, self._after)
+
+
+class ScoredContent:
+    """The same for chunks with log probabilities, each encoded as it comes."""
+
+    def __init__(self, dialect: Dialect, header: Header, index: int) -> None:
+        self._dialect = dialect
+        self._top = header.top_logprobs
+        self._index = index
+
+    def fill(self, text: str) -> bytes:
+        """Encode the chunk with this text."""
+        logprobs = logprobs_of((text,), self._top)
+        return self._dialect.delta({"content": text}, index=self._index, logprobs=logprobs)
+
+
+def content_of(dialect: Dialect, header: Header) -> list[ContentTemplate | ScoredContent]:
+    """Give what encodes the content of each choice."""
+    indexes = range(header.choices)
+    if header.top_logprobs is None:
+        return [ContentTemplate(dialect, header, index=index) for index in indexes]
+    return [ScoredContent(dialect, header, index) for index in indexes]
 
 
 def padding(text: str) -> str:

@@ -16,11 +16,12 @@ from local.simulator.chunks import (
     Dialect,
     Header,
     async_filter_chunk,
+    content_of,
     encode,
 )
 from local.simulator.errors import server_error
 from local.simulator.journal import Entry
-from local.simulator.parts import message_of, tool_deltas
+from local.simulator.parts import logprobs_of, message_of, tool_deltas
 from local.simulator.performance import Metronome, Performance
 from local.simulator.script import Holds
 
@@ -107,17 +108,21 @@ class Player:
         if self._performance.first_ms:
             await asyncio.sleep(self._performance.first_ms / 1000)
         self._entry.count_thoughts(answer.hidden_tokens)
-        await writer.write(dialect.delta(_role(answer)))
+        indexes = range(header.choices)
+        for index in indexes:
+            await writer.write(dialect.delta(_role(answer), index=index))
         await self._play_text(writer, answer, dialect, header)
         await self._interrupt(writer, None)
-        for index, call in enumerate(answer.tool_calls):
-            for delta in tool_deltas(call, index, header.id):
+        for number, call in enumerate(answer.tool_calls):
+            for delta in tool_deltas(call, number, header.id):
                 await self._metronome.tick()
-                await writer.write(dialect.delta(delta))
+                for index in indexes:
+                    await writer.write(dialect.delta(delta, index=index))
         performance, length = self._performance, sum(map(len, answer.pieces))
         fires = header.filter_apart and performance.fires_apart
         if not fires or performance.fires_late:
-            await writer.write(dialect.delta({}, reason=answer.finish_reason))
+            for index in indexes:
+                await writer.write(dialect.delta({}, reason=answer.finish_reason, index=index))
         if header.filter_apart:
             filtered = performance.filtered if fires else None
             await writer.write(async_filter_chunk(0, length, filtered))
@@ -132,22 +137,29 @@ class Player:
     ) -> None:
         self._metronome.restart()
         if answer.reasoning:
-            template = ContentTemplate(dialect, header, "reasoning_content")
+            thoughts = [
+                ContentTemplate(dialect, header, "reasoning_content", index)
+                for index in range(header.choices)
+            ]
             for piece in answer.reasoning:
-                await writer.write(template.fill(piece))
+                for thought in thoughts:
+                    await writer.write(thought.fill(piece))
                 self._entry.count_thoughts(1)
                 await self._metronome.tick()
-        template = ContentTemplate(dialect, header)
+        contents = content_of(dialect, header)
         for count, piece in enumerate(answer.pieces):
             if self._interruptions:
                 await self._interrupt(writer, count)
-            await writer.write(template.fill(piece))
+            for content in contents:
+                await writer.write(content.fill(piece))
             self._entry.count_chunk()
             if header.filter_apart and count == 0:
                 await writer.write(async_filter_chunk(0, len(piece)))
             await self._metronome.tick()
 
-    async def whole(self, answer: Answer, dialect: Dialect, usage: dict[str, Any]) -> web.Response:
+    async def whole(
+        self, answer: Answer, dialect: Dialect, header: Header, usage: dict[str, Any]
+    ) -> web.Response:
         """Make the response that is not streamed, after the time that it would have taken."""
         performance = self._performance
         tokens = len(answer.pieces) * performance.token_ms
@@ -170,7 +182,8 @@ class Player:
                     return web.Response(body=_JUNK, content_type="application/json")
         self._entry.count_thoughts(answer.reasoning_tokens())
         message = message_of(answer, self._entry_id())
-        body = dialect.whole(message, answer.finish_reason, usage)
+        logprobs = logprobs_of(answer.pieces, header.top_logprobs)
+        body = dialect.whole(message, answer.finish_reason, usage, logprobs)
         self._entry.finish(answer.finish_reason)
         return web.Response(body=body, content_type="application/json")
 

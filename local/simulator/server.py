@@ -156,7 +156,7 @@ class Service:
         answer = answer_to(
             checked.call, checked.question, checked.behaviours, checked.model, self._library
         )
-        usage = usage_of(answer, checked.prompt_tokens)
+        usage = usage_of(answer, checked.prompt_tokens, checked.call.choices)
         header = Header(
             id=f"chatcmpl-{secrets.token_urlsafe(21)}",
             created=int(time.time()),
@@ -165,11 +165,13 @@ class Service:
             obfuscate=checked.call.include_obfuscation,
             filter_apart=performance.filter_apart and style != "openai",
             filtered=performance.filtered,
+            choices=checked.call.choices,
+            top_logprobs=checked.call.top_logprobs,
         )
         dialect: Dialect = OpenAI(header) if style == "openai" else Azure(header)
         headers = response_headers(style, self._options.region, checked.deployment)
         if not checked.call.stream:
-            response = await player.whole(answer, dialect, usage)
+            response = await player.whole(answer, dialect, header, usage)
             response.headers.update(headers)
             return response
         headers["Content-Type"] = "text/event-stream; charset=utf-8"

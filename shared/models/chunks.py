@@ -27,7 +27,7 @@ MAX_CALLS = 128
 MAX_ARGUMENTS_CHARS = 1 << 20
 """Of all calls of an answer together."""
 
-_REASONS: Final[dict[str, FinishReason]] = {
+REASONS: Final[dict[str, FinishReason]] = {
     "stop": "stop",
     "length": "length",
     "content_filter": "content_filter",
@@ -113,7 +113,7 @@ class ChunkReader:
         else:
             self._judge(payload)
         if choice.finish_reason and self.reason != "content_filter":
-            self.reason = _REASONS.get(choice.finish_reason, self.reason)
+            self.reason = REASONS.get(choice.finish_reason, self.reason)
             if self.reason == "stop" and self._calls:
                 self.reason = "tool_calls"
             elif self.reason == "content_filter":
@@ -173,7 +173,7 @@ class ChunkReader:
         events.append(
             Finish(
                 self.reason,
-                _usage(usage) if usage else None,
+                usage_of(usage) if usage else None,
                 (details.reasoning_tokens or 0) if details else 0,
                 self._filtered,
             )
@@ -198,6 +198,7 @@ def _append(kind: type[TextEvent], text: str, events: list[ModelEvent]) -> None:
         events.append(kind(text))
 
 
-def _usage(usage: WireUsage) -> Usage:
+def usage_of(usage: WireUsage) -> Usage:
+    """The figures of a service, as far as it gave them."""
     prompt, completion = usage.prompt_tokens or 0, usage.completion_tokens or 0
     return Usage(prompt, completion, usage.total_tokens or prompt + completion)

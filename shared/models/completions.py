@@ -18,6 +18,7 @@ from shared.events import ModelEvent
 from shared.messages import ModelRequest
 from shared.models.failures import Answer, retry_after, retry_wait, translated
 from shared.models.fields import prepared
+from shared.models.pieces import reader_for
 from shared.models.rests import Rests
 from shared.models.stream import ModelStream, network_errors
 from shared.models.unsupported import Memory, fitted, has_old_name, unsupported
@@ -116,7 +117,7 @@ class ChatCompletions:
             sent = fitted(wanted, refused, parameters.chosen)
             error: ChatError
             try:
-                return ModelStream(await self._post(request, sent, connect))
+                return ModelStream(await self._post(request, sent, connect), reader_for(request))
             except APIStatusError as exc:
                 answer = Answer(exc.status_code, exc.response.headers, exc.body)
                 if (name := unsupported(answer, sent)) is not None:
