@@ -21,8 +21,13 @@ for nothing: a field of the caller's that it does not take, a prompt longer than
 first event, and after the budget, nobody else is asked.
 
 A fallback is always asked for its own connection's model: names of the caller's or the action's
-are the first connection's. `Answering` tells whom it is before it answers, so that a response that
-begins meanwhile says who is asked.
+are the first connection's. What the action sets and its kind does not take is left out.
+
+`Answering` tells who is asked before they answer, so that a response that begins meanwhile says so.
+
+Headers that count down what is left (`x-ratelimit-remaining-…`) are not read: every instance sees
+its own share of the truth, Azure's do not say until when, and the one request that a 429 costs goes
+to the next connection at once.
 """
 
 import asyncio
@@ -30,7 +35,7 @@ import logging
 import random
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import msgspec
 
@@ -47,7 +52,9 @@ from shared.events import Answering, ModelEvent
 from shared.messages import ModelRequest
 from shared.models.completions import FIRST_DELAY, RETRY_SECONDS, ChatCompletions, Failed
 from shared.models.failures import busy
+from shared.models.fields import prepared
 from shared.models.stream import ModelStream
+from shared.settings import Kind
 
 KEPT_SECONDS: Final = 1.0
 """Of the budget, for each connection that waits to be asked."""
@@ -178,6 +185,8 @@ class _Stream:
         """The first events of this one; None: it has failed, and others may be asked."""
         began = _now()
         candidate.attempts += 1
+        if candidate.attempts == 1 and not candidate.first:
+            candidate.request = fitting(candidate.client.connection.kind, candidate.request)
         try:
             async with asyncio.timeout_at(self._until(began)) as patience:
                 self._stream = await candidate.client.begin(
@@ -226,6 +235,24 @@ class _Stream:
         _log.warning("The connection %s %s (%s): %s", name, outcome, error.code, error.message)
 
 
+def fitting(kind: Kind, request: ModelRequest) -> ModelRequest:
+    """The request without the app's own parameters that this kind does not take."""
+    parameters = {
+        name: value
+        for name, value in request.parameters.items()
+        if name in request.chosen or _takes(kind, request, {name: value})
+    }
+    return msgspec.structs.replace(request, parameters=parameters)
+
+
+def _takes(kind: Kind, request: ModelRequest, parameters: dict[str, Any]) -> bool:
+    try:
+        prepared(kind, msgspec.structs.replace(request, parameters=parameters))
+    except Misconfigured:
+        return False
+    return True
+
+
 def _for_fallback(client: ChatCompletions, request: ModelRequest) -> ModelRequest:
     model = client.connection.model
     assert model is not None, "a fallback without a model is refused with the settings"
@@ -234,9 +261,7 @@ def _for_fallback(client: ChatCompletions, request: ModelRequest) -> ModelReques
 
 def _is_its_own(error: ChatError) -> bool:
     """Whether the refusal says what a connection cannot do, and nothing about the request."""
-    return isinstance(error, InvalidRequest | Misconfigured) and not isinstance(
-        error, ContentFiltered
-    )
+    return isinstance(error, InvalidRequest) and not isinstance(error, ContentFiltered)
 
 
 def _now() -> float:

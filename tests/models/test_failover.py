@@ -7,10 +7,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
-from shared.errors import ContextLengthExceeded, ModelTimeout, RateLimited
+from shared.errors import ContextLengthExceeded, InvalidRequest, ModelTimeout, RateLimited
 from shared.events import Answering, Delta, Finish, ModelEvent
 from shared.messages import ModelRequest
-from shared.models.failover import FailOver
+from shared.models.failover import FailOver, fitting
 from shared.models.rests import Rests
 from tests.models.support import HELLO, SSE, STOP, answer, asking, error, opened, serving
 
@@ -82,6 +82,25 @@ async def test_what_a_fallback_cannot_read_counts_for_nothing() -> None:
             with pytest.raises(ContextLengthExceeded):
                 await told(model)
         assert len(first.bodies) == 1
+
+
+def test_the_apps_own_parameters_are_left_out_where_a_kind_does_not_take_them() -> None:
+    own = {"temperature": 0.7, "safe_prompt": True}
+    assert fitting("openai", asking(parameters=own)).parameters == {"temperature": 0.7}
+    chosen = asking(parameters=own, chosen=frozenset({"safe_prompt"}))
+    assert fitting("openai", chosen) == chosen
+
+
+async def test_a_field_of_the_callers_that_a_fallback_does_not_know() -> None:
+    request = asking(parameters={"safe_prompt": True}, chosen=frozenset({"safe_prompt"}))
+    async with serving(WELL) as first, chained(first.url, first.url) as model:
+        with pytest.raises(InvalidRequest, match="safe_prompt"):
+            await told(model, request)
+        assert first.bodies == []
+        model._chain[0].rests.rest("chat", asyncio.get_running_loop().time() + 60)
+        with pytest.raises(RateLimited):
+            await told(model, request)
+        assert first.bodies == []
 
 
 async def test_one_that_rests_is_told_where_its_fallback_is_not_asked() -> None:
