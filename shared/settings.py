@@ -25,7 +25,7 @@ LOCKABLE_FIELDS = (
 )
 """Fields that callers may set only where the action says so."""
 
-type Kind = Literal["azure_openai", "openai"]
+type Kind = Literal["azure_openai", "openai", "mistral"]
 type AuthMode = Literal["anonymous", "easyauth", "staticwebapps"]
 
 
@@ -47,7 +47,7 @@ class Connection(Struct, frozen=True, kw_only=True):
     model: str | None = None
     """The model, or the deployment, to ask where nobody says otherwise."""
     api_version: str | None = None
-    """A dated Azure OpenAI version; None: the v1 endpoint."""
+    """A dated version of Azure's API; None: the v1 endpoint."""
     api_key: str | None = None
     """None: the identity."""
     scope: str = COGNITIVE_SERVICES_SCOPE
@@ -58,7 +58,7 @@ class Connection(Struct, frozen=True, kw_only=True):
     @property
     def signs_in(self) -> bool:
         """Whether it is reached with the identity's token."""
-        return self.api_key is None and self.kind == "azure_openai"
+        return self.api_key is None and self.kind in _SIGN_IN
 
     def setting(self, part: str) -> str:
         """The name of the setting that holds this part, such as `endpoint`; for messages."""
@@ -141,7 +141,7 @@ class Settings:
         if endpoint is None:
             raise Misconfigured(
                 f"{_setting(name, 'endpoint')} is missing: the address of the model service, "
-                "such as https://RESOURCE.openai.azure.com."
+                f"such as {_EXAMPLES[kind]}."
             )
         if not _ADDRESS.fullmatch(endpoint):
             raise Misconfigured(
@@ -401,6 +401,13 @@ class Settings:
         return IdentitySettings(kind is not None, client_id, resource_id)
 
 
+_SIGN_IN = ("azure_openai", "mistral")
+"""Kinds that are reached with an identity where there is no key."""
+_EXAMPLES = {
+    "azure_openai": "https://RESOURCE.openai.azure.com",
+    "openai": "https://api.openai.com/v1",
+    "mistral": "https://api.mistral.ai/v1",
+}
 _PER_OWNER = ("CHAT_DAILY_TOKENS_PER_OWNER", "CHAT_REQUESTS_PER_MINUTE")
 _FLAT_NAMES = {
     "endpoint": "AZURE_OPENAI_ENDPOINT",

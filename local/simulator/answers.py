@@ -46,6 +46,7 @@ class ToolCall:
 
     name: str
     arguments: tuple[str, ...]
+    bare: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def _tools(call: ChatCall, behaviours: Sequence[Behaviour]) -> list[ToolCall]:
     if not call.has_tools or call.messages[-1].role == "tool":
         return []
     return [
-        ToolCall(tool.name, tuple(pieces_of(tool.arguments)))
+        ToolCall(tool.name, tuple(pieces_of(tool.arguments)), tool.bare)
         for tool in behaviours
         if isinstance(tool, Tool)
     ]

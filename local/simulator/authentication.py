@@ -10,6 +10,7 @@ import msgspec
 
 from local.simulator.errors import ServiceError, keys_disabled, no_credential, openai_error
 from local.simulator.errors import wrong_key as wrong_azure_key
+from local.simulator.mistral_requests import unauthorized
 from local.simulator.options import Options
 from local.simulator.records import Authentication
 
@@ -69,6 +70,12 @@ def check_openai(authentication: Authentication, secret: str, options: Options) 
             "https://platform.openai.com/account/api-keys.",
             code="invalid_api_key",
         )
+
+
+def check_mistral(authentication: Authentication, secret: str, options: Options) -> None:
+    """Raise Mistral's own `ServiceError` 401 unless this is a key that opens."""
+    if authentication.kind == "none" or options.api_key not in (None, secret):
+        raise unauthorized()
 
 
 def read_claims(token: str) -> dict[str, Any] | None:

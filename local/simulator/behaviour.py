@@ -56,10 +56,14 @@ class Echo(_Base, frozen=True, tag="echo"):
 
 
 class Tool(_Base, frozen=True, tag="tool"):
-    """Call a function, where the request offers tools; `arguments` is JSON text."""
+    """Call a function, where the request offers tools; `arguments` is JSON text.
+
+    `bare`, in Mistral's form only: without an id, and with the arguments as an object.
+    """
 
     name: str
     arguments: str = "{}"
+    bare: bool = False
 
 
 class Reasoning(_Base, frozen=True, tag="reasoning"):

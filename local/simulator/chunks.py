@@ -1,18 +1,22 @@
 """Encodes an answer as chat completion chunks, in Azure's form or in OpenAI's.
 
+Mistral's is in `mistral_chunks`.
+
 Azure sorts the members of its objects by name, adds the content filter's results, and begins with
 a chunk that has no choices; OpenAI does none of that. Text goes out as raw UTF-8.
 """
 
 import random
 import string
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import msgspec
 
+from local.simulator.answers import ToolCall
 from local.simulator.filters import answer_verdict, prompt_verdict
-from local.simulator.parts import logprobs_of
+from local.simulator.parts import logprobs_of, tool_calls_of, tool_deltas
 
 _PADDING = "".join(random.Random(7).choices(string.ascii_letters + string.digits, k=512))
 # Stands for the text in a chunk that is encoded once for the whole answer.
@@ -53,12 +57,22 @@ class Dialect(Protocol):
     ) -> bytes:
         """Encode a chunk with one choice."""
 
-    def usage(self, usage: dict[str, Any]) -> bytes:
-        """Encode the chunk that only has the usage."""
+    def calls(self, calls: Sequence[ToolCall], answer_id: str) -> list[dict[str, Any]]:
+        """Make the deltas of the calls."""
+
+    def last(self, reason: str, usage: dict[str, Any] | None, index: int = 0) -> bytes:
+        """Encode the chunk that says how a choice ended; `usage` for who tells it there."""
+
+    def usage(self, usage: dict[str, Any]) -> bytes | None:
+        """Encode the chunk that only has the usage, where there is one."""
+
+    def failure(self, message: str, code: str | None) -> bytes:
+        """Encode an error inside the stream."""
 
     def whole(
         self,
         message: dict[str, Any],
+        calls: Sequence[ToolCall],
         reason: str,
         usage: dict[str, Any],
         logprobs: dict[str, Any] | None = None,
@@ -66,7 +80,31 @@ class Dialect(Protocol):
         """Encode an answer that is not streamed."""
 
 
-class Azure:
+class _Standard:
+    """What Azure and OpenAI have in common."""
+
+    def delta(
+        self,
+        delta: dict[str, Any],
+        *,
+        reason: str | None = None,
+        index: int = 0,
+        logprobs: dict[str, Any] | None = None,
+    ) -> bytes:
+        raise NotImplementedError
+
+    def calls(self, calls: Sequence[ToolCall], answer_id: str) -> list[dict[str, Any]]:
+        return [d for i, call in enumerate(calls) for d in tool_deltas(call, i, answer_id)]
+
+    def last(self, reason: str, usage: dict[str, Any] | None, index: int = 0) -> bytes:
+        return self.delta({}, reason=reason, index=index)
+
+    def failure(self, message: str, code: str | None) -> bytes:
+        error = {"message": message, "type": "server_error", "param": None, "code": code}
+        return encode({"error": error})
+
+
+class Azure(_Standard):
     """Azure OpenAI, in both of its URL styles."""
 
     def __init__(self, header: Header) -> None:
@@ -131,10 +169,12 @@ class Azure:
     def whole(
         self,
         message: dict[str, Any],
+        calls: Sequence[ToolCall],
         reason: str,
         usage: dict[str, Any],
         logprobs: dict[str, Any] | None = None,
     ) -> bytes:
+        message = message | tool_calls_of(calls, self._header.id)
         filtered = self._header.filtered if reason == "content_filter" else None
         choice = {
             "content_filter_results": answer_verdict(filtered),
@@ -158,7 +198,7 @@ class Azure:
         )
 
 
-class OpenAI:
+class OpenAI(_Standard):
     """OpenAI's own API, and what is compatible with it."""
 
     def __init__(self, header: Header) -> None:
@@ -194,10 +234,12 @@ class OpenAI:
     def whole(
         self,
         message: dict[str, Any],
+        calls: Sequence[ToolCall],
         reason: str,
         usage: dict[str, Any],
         logprobs: dict[str, Any] | None = None,
     ) -> bytes:
+        message = message | tool_calls_of(calls, self._header.id)
         choice = {"index": 0, "message": message, "logprobs": logprobs, "finish_reason": reason}
         choices = [choice | {"index": index} for index in range(self._header.choices)]
         answer = self._common("chat.completion") | {"choices": choices, "usage": usage}

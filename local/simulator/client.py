@@ -40,6 +40,16 @@ class Simulator:
         """The base URL of OpenAI's own API."""
         return f"{self.url}/v1/"
 
+    @property
+    def mistral_url(self) -> str:
+        """The base URL of Mistral's own API."""
+        return f"{self.url}/mistral/v1/"
+
+    @property
+    def azure_models_url(self) -> str:
+        """The base URL of Azure's API for the models of others; it wants an `api-version`."""
+        return f"{self.url}/models/"
+
     async def __aenter__(self) -> Self:
         context = (
             ssl.create_default_context(cafile=self._certificate) if self._certificate else True

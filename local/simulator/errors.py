@@ -101,6 +101,16 @@ def unknown_model(name: str) -> ServiceError:
     )
 
 
+def extra_parameters(names: list[str]) -> ServiceError:
+    """400: Azure's `/models` was not told to pass on what only some models know."""
+    return azure_error(
+        400,
+        "extra_parameters_not_allowed",
+        f"Extra parameters {names} are not allowed when extra-parameters is not set or set to be "
+        "'error'. Set extra-parameters to 'pass-through' to pass to the model.",
+    )
+
+
 def filtered_prompt(category: str) -> ServiceError:
     """400: the content filter refused the prompt, for this category."""
     error = {

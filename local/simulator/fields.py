@@ -121,12 +121,25 @@ def _tools(name: str, value: Any) -> None:
             )
 
 
-def _string_orcheck_object(name: str, value: Any) -> None:
+def _tool_choice(name: str, value: Any) -> None:
     if not isinstance(value, str | dict):
         raise wrong_type(name, "one of a string or object", value)
+    _one_of("none", "auto", "required")(name, value)
 
 
-_string_or_object = _typed((str, dict), "one of a string or object")
+def _one_of(*words: str) -> Check:
+    def check(name: str, value: Any) -> None:
+        if isinstance(value, str) and value not in words:
+            named = ", ".join(f"'{word}'" for word in words[:-1])
+            raise openai_error(
+                f"Invalid value: '{value}'. Supported values are: {named}, and '{words[-1]}'.",
+                param=name,
+                code="invalid_value",
+            )
+
+    return check
+
+
 _string = _typed(str, "a string")
 _boolean = _typed(bool, "a boolean")
 _array = _typed(list, "an array of objects")
@@ -153,7 +166,7 @@ FIELDS: Mapping[str, Check] = {
     "user": _string,
     "response_format": check_object,
     "tools": _tools,
-    "tool_choice": _string_or_object,
+    "tool_choice": _tool_choice,
     "parallel_tool_calls": _boolean,
     "prediction": check_object,
     "metadata": check_object,

@@ -16,6 +16,8 @@ def response_headers(style: Style, region: str, deployment: str | None = None) -
         "strict-transport-security": "max-age=31536000; includeSubDomains; preload",
         "x-content-type-options": "nosniff",
     }
+    if style == "mistral":
+        return {"mistral-correlation-id": str(uuid.uuid4()), "x-kong-upstream-latency": "12"}
     if style == "openai":
         return common | {"openai-version": "2020-10-01", "openai-processing-ms": "12"}
     azure = {

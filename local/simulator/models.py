@@ -24,6 +24,8 @@ class Model:
     # Tokens of thought before the answer: unseen, or shown as `reasoning_content`.
     reasoning_tokens: int = 0
     shows_reasoning: bool = False
+    # Whether it speaks Mistral's form under Azure's URLs.
+    of_mistral: bool = False
 
 
 CHAT = Model(kind="chat", name="gpt-4o-mini-2024-07-18")
@@ -46,7 +48,20 @@ REASONING_OPEN = Model(
     shows_reasoning=True,
 )
 
-KINDS: Mapping[str, Model] = {model.kind: model for model in (CHAT, REASONING, REASONING_OPEN)}
+MISTRAL = Model(kind="mistral", name="mistral-medium-2508", refuses=frozenset(), of_mistral=True)
+MAGISTRAL = Model(
+    kind="magistral",
+    name="magistral-medium-2509",
+    context_window=40_000,
+    refuses=frozenset(),
+    reasoning_tokens=64,
+    shows_reasoning=True,
+    of_mistral=True,
+)
+
+KINDS: Mapping[str, Model] = {
+    model.kind: model for model in (CHAT, REASONING, REASONING_OPEN, MISTRAL, MAGISTRAL)
+}
 
 # By OpenAI's own names, for the URL style that has no deployments.
 ALIASES: Mapping[str, Model] = {
@@ -54,6 +69,16 @@ ALIASES: Mapping[str, Model] = {
     CHAT.name: CHAT,
     "o4-mini": REASONING,
     REASONING.name: REASONING,
+}
+
+# By Mistral's own names; `azureai` is what its client for Azure calls whatever is deployed.
+MISTRAL_ALIASES: Mapping[str, Model] = {
+    "azureai": MISTRAL,
+    "mistral-small-latest": MISTRAL,
+    "mistral-medium-latest": MISTRAL,
+    MISTRAL.name: MISTRAL,
+    "magistral-medium-latest": MAGISTRAL,
+    MAGISTRAL.name: MAGISTRAL,
 }
 
 

@@ -1,6 +1,6 @@
 """Makes the parts of an answer that go into chunks and whole answers alike."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from local.simulator.answers import Answer, ToolCall
@@ -41,8 +41,8 @@ def _likely(token: str, rank: int) -> dict[str, Any]:
     return {"token": token, "logprob": -0.25 - rank, "bytes": list(token.encode())}
 
 
-def message_of(answer: Answer, answer_id: str) -> dict[str, Any]:
-    """Make the message of an answer that is not streamed."""
+def message_of(answer: Answer) -> dict[str, Any]:
+    """Make the message of an answer that is not streamed, but for its calls."""
     text = "".join(answer.pieces)
     message: dict[str, Any] = {
         "role": "assistant",
@@ -52,16 +52,20 @@ def message_of(answer: Answer, answer_id: str) -> dict[str, Any]:
     }
     if answer.reasoning:
         message["reasoning_content"] = "".join(answer.reasoning)
-    if answer.tool_calls:
-        message["tool_calls"] = [
-            {
-                "id": tool_call_id(answer_id, index),
-                "type": "function",
-                "function": {"name": call.name, "arguments": "".join(call.arguments)},
-            }
-            for index, call in enumerate(answer.tool_calls)
-        ]
     return message
+
+
+def tool_calls_of(calls: Sequence[ToolCall], answer_id: str) -> dict[str, Any]:
+    """Make the member `tool_calls` of such a message, where there are calls."""
+    made = [
+        {
+            "id": tool_call_id(answer_id, index),
+            "type": "function",
+            "function": {"name": call.name, "arguments": "".join(call.arguments)},
+        }
+        for index, call in enumerate(calls)
+    ]
+    return {"tool_calls": made} if made else {}
 
 
 def tool_deltas(call: ToolCall, index: int, answer_id: str) -> list[dict[str, Any]]:

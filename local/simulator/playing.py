@@ -17,11 +17,10 @@ from local.simulator.chunks import (
     Header,
     async_filter_chunk,
     content_of,
-    encode,
 )
 from local.simulator.errors import server_error
 from local.simulator.journal import Entry
-from local.simulator.parts import logprobs_of, message_of, tool_deltas
+from local.simulator.parts import logprobs_of, message_of
 from local.simulator.performance import Metronome, Performance
 from local.simulator.script import Holds
 
@@ -112,22 +111,23 @@ class Player:
         for index in indexes:
             await writer.write(dialect.delta(_role(answer), index=index))
         await self._play_text(writer, answer, dialect, header)
-        await self._interrupt(writer, None)
-        for number, call in enumerate(answer.tool_calls):
-            for delta in tool_deltas(call, number, header.id):
-                await self._metronome.tick()
-                for index in indexes:
-                    await writer.write(dialect.delta(delta, index=index))
+        await self._interrupt(writer, dialect, None)
+        for delta in dialect.calls(answer.tool_calls, header.id):
+            await self._metronome.tick()
+            for index in indexes:
+                await writer.write(dialect.delta(delta, index=index))
+        told = None if self._performance.no_usage else usage
         performance, length = self._performance, sum(map(len, answer.pieces))
         fires = header.filter_apart and performance.fires_apart
         if not fires or performance.fires_late:
             for index in indexes:
-                await writer.write(dialect.delta({}, reason=answer.finish_reason, index=index))
+                with_usage = told if index == indexes[-1] else None
+                await writer.write(dialect.last(answer.finish_reason, with_usage, index))
         if header.filter_apart:
             filtered = performance.filtered if fires else None
             await writer.write(async_filter_chunk(0, length, filtered))
-        if header.include_usage and not self._performance.no_usage:
-            await writer.write(dialect.usage(usage))
+        if header.include_usage and told and (chunk := dialect.usage(told)):
+            await writer.write(chunk)
         # Noted first: a caller who has seen the end may close before this goes on.
         self._entry.finish(answer.finish_reason)
         await writer.write(b"[DONE]")
@@ -149,7 +149,7 @@ class Player:
         contents = content_of(dialect, header)
         for count, piece in enumerate(answer.pieces):
             if self._interruptions:
-                await self._interrupt(writer, count)
+                await self._interrupt(writer, dialect, count)
             for content in contents:
                 await writer.write(content.fill(piece))
             self._entry.count_chunk()
@@ -181,16 +181,13 @@ class Player:
                     self._entry.finish("junk")
                     return web.Response(body=_JUNK, content_type="application/json")
         self._entry.count_thoughts(answer.reasoning_tokens())
-        message = message_of(answer, self._entry_id())
+        message = message_of(answer)
         logprobs = logprobs_of(answer.pieces, header.top_logprobs)
-        body = dialect.whole(message, answer.finish_reason, usage, logprobs)
+        body = dialect.whole(message, answer.tool_calls, answer.finish_reason, usage, logprobs)
         self._entry.finish(answer.finish_reason)
         return web.Response(body=body, content_type="application/json")
 
-    def _entry_id(self) -> str:
-        return f"{self._entry.number:024d}"
-
-    async def _interrupt(self, writer: EventWriter, count: int | None) -> None:
+    async def _interrupt(self, writer: EventWriter, dialect: Dialect, count: int | None) -> None:
         """Do everything that is due after so many chunks; None: after the last."""
         for interruption in self._due(count):
             match interruption:
@@ -204,8 +201,7 @@ class Player:
                 case End():
                     raise Broken("end")
                 case StreamError(message=message, code=code):
-                    error = {"message": message, "type": "server_error", "param": None}
-                    await writer.write(encode({"error": error | {"code": code}}))
+                    await writer.write(dialect.failure(message, code))
                     raise Broken("error")
 
     def _due(self, count: int | None) -> Iterator[Interruption]:

@@ -6,7 +6,7 @@ import msgspec
 
 from local.simulator.behaviour import Behaviour
 
-Style = Literal["azure-v1", "azure-dated", "openai"]
+Style = Literal["azure-v1", "azure-dated", "azure-models", "openai", "mistral"]
 
 # streaming: being answered, also before the headers; held: paused by a `hold`;
 # finished: everything was sent that was to be sent; aborted: the caller left before that.

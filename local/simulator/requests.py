@@ -128,6 +128,10 @@ def _check_combinations(given: Mapping[str, Any]) -> None:
             "The 'top_logprobs' parameter is only allowed when 'logprobs' is enabled.",
             param="top_logprobs",
         )
+    if "metadata" in given and not given.get("store"):
+        raise openai_error(
+            "The 'metadata' parameter is only allowed when 'store' is enabled.", param="metadata"
+        )
     for name in ("tool_choice", "parallel_tool_calls"):
         if name in given and not given.get("tools"):
             raise openai_error(

@@ -1,7 +1,6 @@
 """The model service: routes, and the way of one request from its body to its answer."""
 
 import asyncio
-import re
 import secrets
 import time
 from collections.abc import Sequence
@@ -12,28 +11,39 @@ from aiohttp import web
 
 from local.simulator import errors
 from local.simulator.answers import answer_to
-from local.simulator.authentication import check_azure, check_openai, identify
+from local.simulator.authentication import check_azure, check_mistral, check_openai, identify
 from local.simulator.behaviour import Behaviour, FilteredPrompt, Html, StatusCode
 from local.simulator.chunks import Azure, Dialect, Header, OpenAI, encode
 from local.simulator.directives import take_directives
 from local.simulator.documents import Library
 from local.simulator.headers import response_headers
 from local.simulator.journal import Entry, Journal
-from local.simulator.models import ALIASES, Model
+from local.simulator.mistral_chunks import Mistral
+from local.simulator.mistral_requests import mistral_by_status, read_mistral_call, too_long
+from local.simulator.models import Model
 from local.simulator.options import Options
 from local.simulator.parts import usage_of
 from local.simulator.performance import perform
 from local.simulator.playing import Player
 from local.simulator.records import Style
-from local.simulator.requests import ChatCall, decode_body, read_call
+from local.simulator.requests import ChatCall, read_call
 from local.simulator.script import Holds, Script
+from local.simulator.styles import (
+    ALIASES_OF,
+    CARD,
+    check_extra,
+    check_version,
+    decoded,
+    nameless,
+    speaks_mistral,
+    unknown_model_of,
+)
 from local.simulator.tokens import count_prompt
 
 _MAX_BODY = 32 * 1024 * 1024
-_VERSION = re.compile(r"20\d\d-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])(-preview)?")
-_FIRST_VERSION = "2023-05-15"
 _KEPT_HEADERS = (
     "accept",
+    "extra-parameters",
     "content-type",
     "user-agent",
     "traceparent",
@@ -83,9 +93,12 @@ class Service:
         app = web.Application(client_max_size=_MAX_BODY)
         app.router.add_post("/openai/v1/chat/completions", self._azure_v1)
         app.router.add_post("/openai/deployments/{deployment}/chat/completions", self._azure_dated)
+        app.router.add_post("/models/chat/completions", self._azure_of_others)
         app.router.add_post("/v1/chat/completions", self._openai)
+        app.router.add_post("/mistral/v1/chat/completions", self._mistral)
         app.router.add_get("/openai/v1/models", self._azure_models)
         app.router.add_get("/v1/models", self._openai_models)
+        app.router.add_get("/mistral/v1/models", self._mistral_models)
         app.router.add_route("*", "/{path:.*}", self._unknown)
         return app
 
@@ -98,6 +111,12 @@ class Service:
     async def _openai(self, request: web.Request) -> web.StreamResponse:
         return await self._chat(request, "openai", None)
 
+    async def _azure_of_others(self, request: web.Request) -> web.StreamResponse:
+        return await self._chat(request, "azure-models", None)
+
+    async def _mistral(self, request: web.Request) -> web.StreamResponse:
+        return await self._chat(request, "mistral", None)
+
     async def _unknown(self, _: web.Request) -> web.StreamResponse:
         return self._error(errors.unknown_path(), "azure-v1")
 
@@ -107,18 +126,24 @@ class Service:
     async def _openai_models(self, request: web.Request) -> web.StreamResponse:
         return self._models(request, "openai")
 
+    async def _mistral_models(self, request: web.Request) -> web.StreamResponse:
+        return self._models(request, "mistral")
+
     def _models(self, request: web.Request, style: Style) -> web.StreamResponse:
         authentication, secret = identify(request.headers)
         try:
             if style == "openai":
                 check_openai(authentication, secret, self._options)
+            elif style == "mistral":
+                check_mistral(authentication, secret, self._options)
             else:
                 check_azure(authentication, secret, self._options, dated=False, by_header=False)
         except errors.ServiceError as error:
             return self._error(error, style)
-        owner = "openai" if style == "openai" else "azure"
+        owner = {"openai": "openai", "mistral": "mistralai"}.get(style, "azure")
+        more = CARD if style == "mistral" else {}
         data = [
-            {"id": name, "object": "model", "created": 1_721_172_741, "owned_by": owner}
+            {"id": name, "object": "model", "created": 1_721_172_741, "owned_by": owner, **more}
             for name in self._options.deployment_names()
         ]
         body = encode({"object": "list", "data": data})
@@ -152,7 +177,7 @@ class Service:
         performance = perform(self._options, checked.model, checked.behaviours)
         player = Player(request, entry, self.holds, performance)
         await player.before_headers()
-        _refuse(checked.behaviours)
+        _refuse(checked.behaviours, style)
         answer = answer_to(
             checked.call, checked.question, checked.behaviours, checked.model, self._library
         )
@@ -168,7 +193,11 @@ class Service:
             choices=checked.call.choices,
             top_logprobs=checked.call.top_logprobs,
         )
-        dialect: Dialect = OpenAI(header) if style == "openai" else Azure(header)
+        dialect: Dialect
+        if speaks_mistral(style, checked.model):
+            dialect = Mistral(header)
+        else:
+            dialect = OpenAI(header) if style == "openai" else Azure(header)
         headers = response_headers(style, self._options.region, checked.deployment)
         if not checked.call.stream:
             response = await player.whole(answer, dialect, header, usage)
@@ -182,16 +211,18 @@ class Service:
 
     def _check(self, request: web.Request, style: Style, entry: Entry, raw: bytes) -> _Checked:
         self._check_caller(request, style, entry)
-        body = decode_body(raw)
+        body = decoded(raw, style)
         named = entry.deployment or body.get("model")
         if not isinstance(named, str) or not named:
-            raise errors.openai_error("you must provide a model parameter")
+            raise nameless(style)
         entry.deployment = named
-        model = self._options.model(named) or (ALIASES.get(named) if style == "openai" else None)
+        model = self._options.model(named) or ALIASES_OF[style].get(named)
         if model is None:
-            unknown = errors.unknown_model(named)
-            raise unknown if style == "openai" else errors.unknown_deployment()
-        call = read_call(body, model)
+            raise unknown_model_of(style, named)
+        of_mistral = speaks_mistral(style, model)
+        if style == "azure-models":
+            check_extra(request, body)
+        call = read_mistral_call(body, model) if of_mistral else read_call(body, model)
         try:
             question, directives = take_directives(call.last_user_text())
         except ValueError as exc:
@@ -200,6 +231,8 @@ class Service:
             ) from exc
         prompt_tokens = count_prompt(message.text for message in call.messages)
         if prompt_tokens + (call.limit or 0) > model.context_window:
+            if of_mistral:
+                raise too_long(model.context_window, prompt_tokens)
             raise errors.context_length(model.context_window, prompt_tokens, call.limit or 0)
         scripted = self.script.take(named, call.last_user_text())
         return _Checked(call, model, named, question, (*directives, *scripted), prompt_tokens)
@@ -209,9 +242,12 @@ class Service:
         if style == "openai":
             check_openai(entry.authentication, secret, self._options)
             return
+        if style == "mistral":
+            check_mistral(entry.authentication, secret, self._options)
+            return
         dated = style == "azure-dated"
-        if dated:
-            _check_version(request.query.get("api-version"))
+        if dated or style == "azure-models":
+            check_version(request.query.get("api-version"))
         by_header = "api-key" in request.headers
         check_azure(entry.authentication, secret, self._options, dated=dated, by_header=by_header)
 
@@ -224,29 +260,25 @@ class Service:
         )
 
 
-def _refuse(behaviours: Sequence[Behaviour]) -> None:
+def _refuse(behaviours: Sequence[Behaviour], style: Style) -> None:
     """Raise what a directive asks for instead of an answer; the last one counts."""
     for behaviour in reversed(behaviours):
         match behaviour:
             case StatusCode():
-                _raise_status(behaviour)
+                _raise_status(behaviour, style)
             case Html(code=code):
                 raise _Page(code)
             case FilteredPrompt(category=category):
                 raise errors.filtered_prompt(category)
 
 
-def _raise_status(wanted: StatusCode) -> Never:
-    error = errors.by_status(wanted.code, wanted.retry_after or 1)
+def _raise_status(wanted: StatusCode, style: Style) -> Never:
+    if style == "mistral":
+        error = mistral_by_status(wanted.code)
+    else:
+        error = errors.by_status(wanted.code, wanted.retry_after or 1)
     if wanted.retry_after is not None:
         error.headers["retry-after"] = f"{wanted.retry_after:g}"
     if wanted.retry_after_ms is not None:
         error.headers["retry-after-ms"] = f"{wanted.retry_after_ms:g}"
     raise error
-
-
-def _check_version(version: str | None) -> None:
-    if version is None:
-        raise errors.unknown_path()
-    if not _VERSION.fullmatch(version) or version < _FIRST_VERSION:
-        raise errors.unknown_version()

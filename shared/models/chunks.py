@@ -7,9 +7,10 @@ with the reason, and once more if figures of usage follow.
 
 A reason that is not one of the four is not taken for `stop`: there is none then, and the turn ends
 `incomplete`. Where the model made calls, `stop` means `tool_calls`: that is how a call that
-`tool_choice` forced ends (https://platform.openai.com/docs/guides/function-calling). What the
-content filter says of the answer is read where it may have fired: of a chunk that ends by it, and
-of one without a delta, which ends the answer if it did.
+`tool_choice` forced ends (https://platform.openai.com/docs/guides/function-calling). Every call has
+an id that no other of the answer has, made up where the model gave none. What the content filter
+says of the answer is read where it may have fired: of a chunk that ends by it, and of one without
+a delta, which ends the answer if it did.
 """
 
 from collections.abc import Iterable
@@ -18,10 +19,11 @@ from typing import Final
 from shared.errors import ChatError, ModelUnavailable
 from shared.events import Delta, Finish, ModelEvent, Reasoning, TextEvent, ToolCall
 from shared.messages import FinishReason, Usage
+from shared.models.call_ids import made_id
 from shared.models.failures import in_stream
 from shared.models.filters import MOST, fired_in_chunk
 from shared.models.surrogates import SurrogateJoiner, mended
-from shared.models.wire import CallDelta, Choice, WireUsage, decode
+from shared.models.wire import CallDelta, Choice, WireUsage, decode, reported
 
 MAX_CALLS = 128
 MAX_ARGUMENTS_CHARS = 1 << 20
@@ -30,6 +32,7 @@ MAX_ARGUMENTS_CHARS = 1 << 20
 REASONS: Final[dict[str, FinishReason]] = {
     "stop": "stop",
     "length": "length",
+    "model_length": "length",
     "content_filter": "content_filter",
     "tool_calls": "tool_calls",
     "function_call": "tool_calls",
@@ -95,9 +98,15 @@ class ChunkReader:
             raise in_stream(chunk.error)
         if chunk.usage is not None:
             self._usage = chunk.usage
-        for choice in chunk.choices or ():
+        for choice in chunk.choices or self._without_choices(payload):
             if not choice.index:
                 self._choice(choice, clean, events, payload)
+
+    def _without_choices(self, payload: bytes) -> tuple[Choice, ...]:
+        """A chunk of usage or of the filter mostly, but it may be an error."""
+        if error := reported(payload):
+            raise in_stream(error)
+        return ()
 
     def _choice(
         self, choice: Choice, clean: bool, events: list[ModelEvent], payload: bytes
@@ -113,6 +122,8 @@ class ChunkReader:
         else:
             self._judge(payload)
         if choice.finish_reason and self.reason != "content_filter":
+            if choice.finish_reason == "error":
+                raise in_stream()
             self.reason = REASONS.get(choice.finish_reason, self.reason)
             if self.reason == "stop" and self._calls:
                 self.reason = "tool_calls"
@@ -142,12 +153,13 @@ class ChunkReader:
         calls, function = self._calls, delta.function
         index = delta.index
         if index is None:
-            # Services that give no index begin a call with its id.
-            index = max(calls, default=-1) + (1 if delta.id or not calls else 0)
+            # Services that give no index begin a call with its id, or at least with its name.
+            begins = delta.id or not calls or (function is not None and function.name)
+            index = max(calls, default=-1) + (1 if begins else 0)
         call = calls.get(index)
         if call is None:
             call = calls[index] = _Call()
-        if delta.id:
+        if delta.id and delta.id != "null":  # Mistral's word for none.
             call.id = delta.id
         if function is not None:
             if function.name:
@@ -161,12 +173,7 @@ class ChunkReader:
     def _finish(self, events: list[ModelEvent]) -> None:
         self._flush(events)
         if self.reason == "tool_calls":
-            for index, (_, call) in enumerate(sorted(self._calls.items())):
-                events.append(
-                    ToolCall(
-                        index, mended(call.id), mended(call.name), mended("".join(call.arguments))
-                    )
-                )
+            events += _whole(call for _, call in sorted(self._calls.items()))
             self._calls.clear()
         usage = self._usage
         details = usage.completion_tokens_details if usage else None
@@ -189,6 +196,22 @@ class _Call:
         self.id = ""
         self.name = ""
         self.arguments: list[str] = []
+
+
+def _whole(calls: Iterable[_Call]) -> list[ToolCall]:
+    """The calls as events. An id that is missing, or was there before, is made of the call."""
+    whole: list[ToolCall] = []
+    taken = {""}
+    for index, call in enumerate(calls):
+        call_id, name = mended(call.id), mended(call.name)
+        arguments = mended("".join(call.arguments))
+        made = 0
+        while call_id in taken:
+            call_id = made_id(f"{index} {made} {name} {arguments}")
+            made += 1
+        taken.add(call_id)
+        whole.append(ToolCall(index, call_id, name, arguments))
+    return whole
 
 
 def _append(kind: type[TextEvent], text: str, events: list[ModelEvent]) -> None:

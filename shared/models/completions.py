@@ -17,7 +17,7 @@ from shared.errors import ChatError, InvalidRequest, ModelUnavailable
 from shared.events import ModelEvent
 from shared.messages import ModelRequest
 from shared.models.failures import Answer, retry_after, retry_wait, translated
-from shared.models.fields import prepared
+from shared.models.fields import prepared, said_to, usage_on_request
 from shared.models.pieces import reader_for
 from shared.models.rests import Rests
 from shared.models.stream import ModelStream, network_errors
@@ -111,7 +111,8 @@ class ChatCompletions:
 
         model = request.model
         parameters = prepared(self._connection.kind, request)
-        wanted = {"stream_options": {"include_usage": True}} | parameters.values
+        request = said_to(self._connection.kind, request)
+        wanted = usage_on_request(self._connection.kind) | parameters.values
         refused = self._memory.refused(model)
         while True:
             sent = fitted(wanted, refused, parameters.chosen)

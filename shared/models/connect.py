@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from shared.errors import ChatError, Misconfigured, ModelRefused
 from shared.models.completions import RETRY_SECONDS, ChatCompletions
-from shared.settings import Connection
+from shared.settings import Connection, Kind
 
 if TYPE_CHECKING:
     import httpx2
@@ -22,6 +22,8 @@ MAX_CONNECTIONS: Final = 100_000
 """No limit of its own: the number of concurrent turns is limited elsewhere."""
 
 _V1_VERSIONS: Final = frozenset({None, "v1", "latest", "preview"})
+_MODELS_VERSION: Final = "2024-05-01-preview"
+"""Azure's `/models` has no version without a date; this is the one that it is documented with."""
 _ADDRESS: Final = "be the address of the service, such as https://RESOURCE.openai.azure.com"
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
@@ -56,11 +58,7 @@ def open_model(
                 connection, "begin with https://: an identity's token is not sent unencrypted"
             )
         token = _guarded(connection, token)
-    client = (
-        _azure_openai(connection, endpoint, token)
-        if connection.kind == "azure_openai"
-        else _openai(connection, endpoint, token)
-    )
+    client = _CLIENTS[connection.kind](connection, endpoint, token)
     # The SDK would take these from its own environment variables.
     client.organization = client.project = None
     return ChatCompletions(client, connection, retry_seconds=retry_seconds)
@@ -71,11 +69,7 @@ def _azure_openai(
 ) -> "AsyncOpenAI":
     from openai import AsyncAzureOpenAI, AsyncOpenAI
 
-    if connection.api_key is None and token is None:
-        raise Misconfigured(
-            f"{connection.setting('apiKey')} is missing: set it, or give the app an identity with "
-            f"{connection.setting('credential')}."
-        )
+    _check_credential(connection, token)
     base = re.sub(r"/openai(/v1)?$", "", endpoint) + "/openai"
     version = connection.api_version
     if version in _V1_VERSIONS:
@@ -113,6 +107,59 @@ def _openai(connection: Connection, endpoint: str, token: TokenSource | None) ->
     )
 
 
+def _mistral(connection: Connection, endpoint: str, token: TokenSource | None) -> "AsyncOpenAI":
+    from openai import AsyncOpenAI
+
+    _check_credential(connection, token)
+    base, version = mistral_address(endpoint, connection.api_version)
+    headers = dict(_HEADERS)
+    if version not in _V1_VERSIONS:
+        # It refuses what only some models know, such as `safe_prompt`, unless it is told to ask.
+        headers["extra-parameters"] = "pass-through"
+    if connection.api_key and (version or _on_azure(base)):
+        headers["api-key"] = connection.api_key  # As above.
+    return AsyncOpenAI(
+        base_url=base,
+        api_key=connection.api_key or token,
+        default_headers=headers,
+        default_query={"api-version": version} if version else None,
+        http_client=_http_client(),
+        max_retries=0,
+    )
+
+
+def mistral_address(endpoint: str, version: str | None) -> tuple[str, str | None]:
+    """Base URL and API version of Mistral's own service, or of one of its models on Azure.
+
+    Azure has them under `/openai/v1`, and in dated versions under `/models`:
+    https://learn.microsoft.com/azure/ai-foundry/foundry-models/concepts/endpoints. The address
+    alone will do, and so will the whole one that its pages show.
+    """
+    import httpx2
+
+    base = endpoint.removesuffix("/chat/completions")
+    path = httpx2.URL(base).path.rstrip("/")
+    if not path:
+        return base + (
+            "/models" if version else "/openai/v1" if _on_azure(base) else "/v1"
+        ), version
+    if path.endswith("/models"):
+        return base, version or _MODELS_VERSION
+    return base, version
+
+
+def _on_azure(base: str) -> bool:
+    import httpx2
+
+    return httpx2.URL(base).host.endswith(".azure.com")
+
+
+_CLIENTS: Final[dict[Kind, Callable[[Connection, str, TokenSource | None], "AsyncOpenAI"]]] = {
+    "azure_openai": _azure_openai,
+    "openai": _openai,
+    "mistral": _mistral,
+}
+
 _HEADERS: Final = {"Accept-Encoding": "identity"}
 """The stream is read as it comes, so it must not come compressed."""
 
@@ -128,6 +175,14 @@ def _http_client() -> "httpx2.AsyncClient":
         # A redirect would carry the key to another host.
         follow_redirects=False,
     )
+
+
+def _check_credential(connection: Connection, token: TokenSource | None) -> None:
+    if connection.api_key is None and token is None:
+        raise Misconfigured(
+            f"{connection.setting('apiKey')} is missing: set it, or give the app an identity with "
+            f"{connection.setting('credential')}."
+        )
 
 
 def _bad_endpoint(connection: Connection, must: str) -> Misconfigured:

@@ -3,14 +3,16 @@
 Error bodies are OpenAI's `{"error": {message, type, param, code}}`, to which Azure adds
 `innererror` with the results of its content filter
 (https://learn.microsoft.com/azure/ai-foundry/openai/concepts/content-filter); gateways in front
-send others. They are read for codes and names, and never shown.
+send others. Mistral's have no `error`: what is wrong stands under `message` or `detail`, as a text,
+a list of a validator's findings, or an object that holds that list. All are read for codes and
+names, and never shown.
 """
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from email.utils import parsedate_to_datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from msgspec import Struct
 
@@ -34,11 +36,21 @@ _PASSING: Final = frozenset({408, 409})
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.\[\]-]{0,63}", re.ASCII)
 _TOO_LONG = re.compile(r"context_length_exceeded|string_above_max_length|maximum context length")
+_OPENAI_ROLE: Final = "Cognitive Services OpenAI User"
 _FILTERED: Final = frozenset({"content_filter", "content_policy_violation", "moderation_blocked"})
 
 
 class Refusal(Exception):
     """What a service answered, as a log may show it: its own words may quote prompt or key."""
+
+
+class Finding(NamedTuple):
+    """What a validator says about one place of a request, as FastAPI and pydantic tell it:
+    `{"type": "extra_forbidden", "loc": ["body", "seed"], "msg": "…"}`."""
+
+    place: tuple[str, ...]
+    """The field first."""
+    words: str
 
 
 class Answer(Struct, frozen=True):
@@ -52,6 +64,20 @@ class Answer(Struct, frozen=True):
         """A field of the error; empty where it is none or no text."""
         value = self.error.get(name) if isinstance(self.error, Mapping) else None
         return value if isinstance(value, str) else ""
+
+    def findings(self) -> Iterator[Finding]:
+        """A validator's list, wherever the body has it."""
+        message = _member(self.error, "message")
+        for found in (_member(self.error, "detail"), message, _member(message, "detail")):
+            if isinstance(found, list):
+                yield from (_finding(item) for item in found if isinstance(item, Mapping))
+                return
+
+    def words(self) -> str:
+        """All that it says about what is wrong, in small letters; what was sent is not in it."""
+        said = [self.text(name) for name in ("code", "type", "message", "detail")]
+        said += [finding.words for finding in self.findings()]
+        return " ".join(said).lower()
 
     def refusal(self) -> Refusal:
         """Status, code and parameter, where they are mere names."""
@@ -80,9 +106,7 @@ def translated(
         return busy(DEFAULT_RETRY_AFTER if wait is None else wait)
     if answer.passing:
         return ModelUnavailable(f"The model service failed with status {status}.")
-    if status in (400, 413, 422):
-        return _bad_request(answer, connection, chosen)
-    if status == 404:
+    if _unknown_model(answer):
         message = f"The model service knows no {_deployment(connection)} {model}"
         if "model" in chosen:
             return InvalidRequest(f"{message}: name another.", field="model")
@@ -90,6 +114,8 @@ def translated(
             f"{message}: look at {connection.setting('model')} and "
             f"{connection.setting('endpoint')}."
         )
+    if status in (400, 413, 422):
+        return _bad_request(answer, connection, chosen)
     return ModelRefused(
         f"The model service answered with status {status}: look at "
         f"{connection.setting('endpoint')}."
@@ -101,7 +127,7 @@ def busy(seconds: float) -> RateLimited:
     return RateLimited("The model service is busy: try again later.", retry_after=seconds)
 
 
-def in_stream(error: object) -> ChatError:
+def in_stream(error: object = None) -> ChatError:
     """The error for one that a service reports inside a stream that had begun well."""
     fields = error if isinstance(error, Mapping) else {}
     code = f"{fields.get('code')} {fields.get('type')}".lower()
@@ -111,7 +137,7 @@ def in_stream(error: object) -> ChatError:
         )
     if _TOO_LONG.search(code):
         return _too_long()
-    if re.search(r"\b429\b|rate_?limit|too_?many_?requests", code):
+    if re.search(r"\b429\b|rate_?limit|too_?many_?requests|capacity_exceeded", code):
         return busy(DEFAULT_RETRY_AFTER)
     return ModelUnavailable("The model service reported an error in the middle of its answer.")
 
@@ -140,15 +166,21 @@ def retry_wait(answer: Answer, delay: float) -> float | None:
     return None
 
 
+def _unknown_model(answer: Answer) -> bool:
+    """Whether there is no such model: Mistral says so with a 400 (`invalid_model`, code 1500)."""
+    return answer.status == 404 or (answer.status == 400 and answer.text("type") == "invalid_model")
+
+
 def _unauthorized(answer: Answer, connection: Connection) -> str:
     if connection.api_key is not None:
         return (
             f"The model service did not accept the key (status {answer.status}): look at "
             f"{connection.setting('apiKey')} and {connection.setting('endpoint')}."
         )
+    role = "Cognitive Services User" if connection.kind == "mistral" else _OPENAI_ROLE
     return (
         f"The model service did not accept the app's identity (status {answer.status}): give it "
-        "the role Cognitive Services OpenAI User on the resource, and look at "
+        f"the role {role} on the resource, and look at "
         f"{connection.setting('endpoint')} and {connection.setting('credential')}."
     )
 
@@ -160,9 +192,7 @@ def _bad_request(answer: Answer, connection: Connection, chosen: Mapping[str, st
         return ContentFiltered(
             f"The model's content filter refused the prompt ({names}): word it differently."
         )
-    if answer.status == 413 or _TOO_LONG.search(
-        f"{answer.text('code')} {answer.text('message')}".lower()
-    ):
+    if answer.status == 413 or _TOO_LONG.search(answer.words()):
         return _too_long()
     name = parameter(answer) or ""
     if name in chosen:
@@ -177,8 +207,19 @@ def _bad_request(answer: Answer, connection: Connection, chosen: Mapping[str, st
 
 def parameter(answer: Answer) -> str | None:
     """The request's field that an error names, without the path inside it."""
-    found = re.match(r"[a-z_]{1,64}(?![A-Za-z0-9])", answer.text("param"), re.ASCII)
-    return found[0] if found else None
+    if found := re.match(r"[a-z_]{1,64}(?![A-Za-z0-9])", answer.text("param"), re.ASCII):
+        return found[0]
+    places = (finding.place[0] for finding in answer.findings() if finding.place)
+    return next((name for name in places if re.fullmatch(r"[a-z_]{1,64}", name, re.ASCII)), None)
+
+
+def _finding(item: Mapping[Any, Any]) -> Finding:
+    location = item.get("loc")
+    place = [str(part) for part in location] if isinstance(location, list) else []
+    return Finding(
+        tuple(place[1:] if place[:1] == ["body"] else place),
+        f"{item.get('type')} {item.get('msg')}",
+    )
 
 
 def _member(value: object, name: str) -> Any:

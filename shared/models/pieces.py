@@ -23,7 +23,7 @@ from shared.messages import FinishReason, ModelRequest
 from shared.models.chunks import REASONS, ChunkReader, usage_of
 from shared.models.failures import in_stream
 from shared.models.surrogates import SurrogateJoiner, mended
-from shared.models.wire import WireUsage
+from shared.models.wire import WireUsage, reported
 
 _TEXTS: Final = frozenset({"content", "refusal", "reasoning_content", "reasoning"})
 _ANNOTATIONS: Final = "content_filter"
@@ -78,8 +78,8 @@ class PieceReader:
 
     def _chunk(self, payload: bytes, events: list[ModelEvent]) -> None:
         chunk, clean = _decoded(payload)
-        if chunk.error:
-            raise in_stream(chunk.error)
+        if error := chunk.error or (None if chunk.choices else reported(payload)):
+            raise in_stream(error)
         if isinstance(chunk.usage, dict):
             self._usage = _figures(chunk.usage)
         for choice in chunk.choices if isinstance(chunk.choices, list) else ():
@@ -90,6 +90,8 @@ class PieceReader:
         index, reason = choice.get("index"), choice.get("finish_reason")
         index = index if type(index) is int else 0
         reason = reason if isinstance(reason, str) and reason else None
+        if reason == "error":
+            raise in_stream()
         said = choice.get("delta")
         delta = {
             name: value

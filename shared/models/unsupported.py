@@ -7,7 +7,7 @@ reasoning model refuses `temperature`, a service of before September 2024 knows
 
 import re
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from typing import Any, Final
 
 from shared.models.failures import Answer, parameter
@@ -41,19 +41,12 @@ def unsupported(answer: Answer, sent: Iterable[str]) -> str | None:
             return named if named in names else None
         words = set(re.findall(r"[a-z_]+", message))
         return next((name for name in names if name in words), None)
-    located = set(_locations(answer.error))
+    located = {
+        finding.place[0]
+        for finding in answer.findings()
+        if len(finding.place) == 1 and _WORDS.search(finding.words)
+    }
     return next((name for name in names if name in located), None)
-
-
-def _locations(error: object) -> Iterable[str]:
-    """`{"detail": [{"type": "extra_forbidden", "loc": ["body", "seed"]}]}`, of FastAPI's kind."""
-    details = error.get("detail") if isinstance(error, Mapping) else None
-    for detail in details if isinstance(details, list) else ():
-        if isinstance(detail, Mapping) and _WORDS.search(
-            f"{detail.get('type')} {detail.get('msg')}"
-        ):
-            location = detail.get("loc")
-            yield from (str(part) for part in (location if isinstance(location, list) else ()))
 
 
 class Memory:

@@ -1,10 +1,11 @@
 """One chunk of a chat-completions stream, with only the fields that are used.
 
-https://platform.openai.com/docs/api-reference/chat-streaming, and what Azure OpenAI and others
-add. What is missing or null is None; a field of another type counts as missing.
+https://platform.openai.com/docs/api-reference/chat-streaming, and what Azure OpenAI, Mistral and
+others add. What is missing or null is None; a field of another type counts as missing.
 """
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -69,29 +70,46 @@ def decode(data: bytes) -> tuple[Chunk, bool]:
     """
     try:
         return _decode(data), True
-    except ValueError:
-        return _tolerant(data), False
+    except (ValueError, RecursionError):
+        return _tolerant(data)
 
 
-def _tolerant(data: bytes) -> Chunk:
-    """What the strict decoder refuses: half characters, bad UTF-8, fields of another type."""
-    try:
-        value = json.loads(data.decode("utf-8", "replace"))
-    except (ValueError, RecursionError) as exc:
-        raise ModelUnavailable("The model's stream could not be read: it is not JSON.") from exc
+def _tolerant(data: bytes) -> tuple[Chunk, bool]:
+    """What the strict decoder refuses: half characters, bad UTF-8, fields of another type, and
+    those of Mistral that have two: `content` as a list of parts, `arguments` as an object."""
+    value, clean = _value(data)
     if not isinstance(value, dict):
         raise ModelUnavailable("The model's stream could not be read: a chunk is no object.")
-    return Chunk(
-        choices=[_choice(c) for c in _list(value, "choices") if isinstance(c, dict)],
+    chunk = Chunk(
+        choices=[
+            choice for c in _list(value, "choices") if isinstance(c, dict) for choice in _choices(c)
+        ],
         usage=_usage(u) if (u := _object(value, "usage")) is not None else None,
         error=value.get("error"),
     )
+    return chunk, clean
 
 
-def _choice(value: dict[str, Any]) -> Choice:
-    delta = _object(value, "delta")
-    return Choice(
-        index=_integer(value, "index"),
+def _value(data: bytes) -> tuple[Any, bool]:
+    """Any JSON, and whether its text is clean. Raises `ModelUnavailable`."""
+    try:
+        return msgspec.json.decode(data), True
+    except (ValueError, RecursionError):
+        pass
+    try:
+        return json.loads(data.decode("utf-8", "replace")), False
+    except (ValueError, RecursionError) as exc:
+        raise ModelUnavailable("The model's stream could not be read: it is not JSON.") from exc
+
+
+def _choices(value: dict[str, Any]) -> Iterator[Choice]:
+    """The choice, after one for each part of its content where that is a list of parts."""
+    index, delta = _integer(value, "index"), _object(value, "delta")
+    for thinking, text in _parts(_list(delta, "content")) if delta else ():
+        part = ChoiceDelta(reasoning_content=text) if thinking else ChoiceDelta(content=text)
+        yield Choice(index=index, delta=part)
+    yield Choice(
+        index=index,
         delta=None
         if delta is None
         else ChoiceDelta(
@@ -105,12 +123,34 @@ def _choice(value: dict[str, Any]) -> Choice:
     )
 
 
+def _parts(content: list[Any]) -> Iterator[tuple[bool, str]]:
+    """Whether it is thought, and the text, of each part that has text.
+
+    `{"type": "text", "text"}` and `{"type": "thinking", "thinking": [parts of text]}`:
+    https://docs.mistral.ai/capabilities/reasoning.
+    """
+    for part in content:
+        if not isinstance(part, dict):
+            continue
+        if part.get("type") == "thinking":
+            for inner in _list(part, "thinking"):
+                if isinstance(inner, dict) and (text := _text(inner, "text")):
+                    yield True, text
+        elif text := _text(part, "text"):
+            yield False, text
+
+
 def _call(value: dict[str, Any]) -> CallDelta:
     function = _object(value, "function") or {}
+    arguments: Any = function.get("arguments")
+    if isinstance(arguments, dict):
+        arguments = json.dumps(arguments, ensure_ascii=False, separators=(",", ":"))
     return CallDelta(
         index=_integer(value, "index"),
         id=_text(value, "id"),
-        function=FunctionDelta(_text(function, "name"), _text(function, "arguments")),
+        function=FunctionDelta(
+            _text(function, "name"), arguments if isinstance(arguments, str) else None
+        ),
     )
 
 
@@ -142,3 +182,12 @@ def _object(value: dict[str, Any], name: str) -> dict[str, Any] | None:
 def _list(value: dict[str, Any], name: str) -> list[Any]:
     found = value.get(name)
     return found if isinstance(found, list) else []
+
+
+def reported(data: bytes) -> dict[str, Any] | None:
+    """The error that a chunk without choices is, in the form that has no `error`; mostly None.
+
+    Mistral's: `{"object": "error", "message": …, "type": …, "code": …}`.
+    """
+    value, _ = _value(data)
+    return value if isinstance(value, dict) and value.get("object") == "error" else None

@@ -62,6 +62,47 @@ def test_reasoning_and_answer_keep_their_order() -> None:
     ) == [Reasoning("hm so"), Delta("Yes"), Reasoning("and"), Delta("No")]
 
 
+def thinking(*texts: str) -> dict[str, Any]:
+    return {"type": "thinking", "thinking": [{"type": "text", "text": t} for t in texts]}
+
+
+def test_content_in_parts_keeps_its_order() -> None:
+    said = {"type": "text", "text": "Yes"}
+    assert read([chunk({"content": [thinking("hm", " so")]}), text("Yes")]) == [
+        Reasoning("hm so"),
+        Delta("Yes"),
+    ]
+    mixed = chunk({"content": [said, thinking("or"), said]}, "stop", usage={"total_tokens": 3})
+    assert read([mixed]) == [
+        Delta("Yes"),
+        Reasoning("or"),
+        Delta("Yes"),
+        Finish("stop", Usage(0, 0, 3)),
+    ]
+
+
+def test_parts_and_a_call_in_one_chunk() -> None:
+    calls = [{"id": "abcdefghi", "function": {"name": "f", "arguments": {}}, "index": 0}]
+    both = chunk({"content": [thinking("hm")], "tool_calls": calls}, "tool_calls")
+    assert read([both]) == [
+        Reasoning("hm"),
+        ToolCall(0, "abcdefghi", "f", "{}"),
+        Finish("tool_calls"),
+    ]
+
+
+def test_half_a_character_in_a_part_is_joined() -> None:
+    part = b'[{"type":"thinking","thinking":[{"type":"text","text":%b}]}]'
+    assert read([raw(part % b'"a\\ud83d"'), raw(part % LOW)]) == [Reasoning("a\U0001f600b")]
+
+
+def test_the_reason_error_is_one() -> None:
+    reader = ChunkReader()
+    assert reader.read([text("a"), chunk({"content": "b"}, "error")]) == [Delta("ab")]
+    assert type(reader.failure) is ModelUnavailable
+    assert reader.reason is None
+
+
 def test_a_refusal_is_the_answer() -> None:
     assert read([chunk({"content": None, "refusal": "I cannot"})]) == [Delta("I cannot")]
 
@@ -74,6 +115,7 @@ def test_a_refusal_is_the_answer() -> None:
         ("content_filter", "content_filter"),
         ("tool_calls", "tool_calls"),
         ("function_call", "tool_calls"),
+        ("model_length", "length"),
     ],
 )
 def test_reasons(said: str, meant: str) -> None:
@@ -171,6 +213,50 @@ def test_tool_calls_without_indexes() -> None:
     ) == [ToolCall(0, "a", "one", "{}"), ToolCall(1, "b", "two", "{}"), Finish("tool_calls")]
 
 
+def test_a_name_begins_a_call_where_there_is_neither_index_nor_id() -> None:
+    events = read(
+        [call(None, id="null", name="one", arguments="{}")],
+        [call(None, name="two", arguments="{"), call(None, arguments="}")],
+        [chunk({}, "tool_calls")],
+    )
+    calls = [event for event in events if isinstance(event, ToolCall)]
+    assert [(c.index, c.name, c.arguments) for c in calls] == [(0, "one", "{}"), (1, "two", "{}")]
+
+
+def test_every_call_has_an_id_of_its_own() -> None:
+    same = [
+        call(i, id=i_d, name="f", arguments="{}") for i, i_d in enumerate([None, "null", "a", "a"])
+    ]
+    events = read(same, [chunk({}, "tool_calls")])
+    ids = [event.id for event in events if isinstance(event, ToolCall)]
+    assert len(set(ids)) == 4
+    assert ids[2] == "a"
+    assert all(len(made) == 9 and made.isalnum() for made in ids if made != "a")
+    # Read again, by another instance say, they are the same.
+    assert read(same, [chunk({}, "tool_calls")]) == events
+    other = read([call(0, name="g", arguments="{}")], [chunk({}, "tool_calls")])
+    assert isinstance(other[0], ToolCall)
+    assert other[0].id not in ids
+
+
+def test_a_made_up_id_gives_way_to_one_that_the_model_gave() -> None:
+    def ids(given: str) -> list[str]:
+        both = [call(0, id=given, name="f", arguments="{}"), call(1, name="f", arguments="{}")]
+        events = read(both, [chunk({}, "tool_calls")])
+        return [event.id for event in events if isinstance(event, ToolCall)]
+
+    [_, made] = ids("a")
+    first, second = ids(made)
+    assert first == made != second
+
+
+def test_arguments_that_are_an_object() -> None:
+    given = {"city": "Köln", "days": [1, 2.5], "big": 12345678901234567890}
+    events = read([call(0, id="null", name="f", arguments=given)], [chunk({}, "tool_calls")])
+    assert isinstance(events[0], ToolCall)
+    assert events[0].arguments == '{"city":"Köln","days":[1,2.5],"big":12345678901234567890}'
+
+
 def test_a_forced_call_that_ends_by_stop_is_a_call() -> None:
     assert read([call(0, id="a", name="one", arguments="{}"), chunk({}, "stop")]) == [
         ToolCall(0, "a", "one", "{}"),
@@ -211,6 +297,10 @@ def test_too_many_calls_and_too_long_ones_are_refused() -> None:
         b'{"choices":[5,{"delta":6}],"error":null}',
         b'{"choices":[{"delta":{"tool_calls":[7]}}],"error":{}}',
         b'{"choices":[{"index":true,"delta":{"content":5}}]}',
+        b'{"choices":[{"delta":{"content":[5,{"type":"reference","reference_ids":[1]}]}}]}',
+        b'{"choices":[{"delta":{"content":[{"type":"thinking","thinking":"x"}]}}]}',
+        b'{"choices":[{"delta":{"content":[{"type":"thinking","thinking":[5,{}]}]}}]}',
+        b'{"object":"chat.completion.chunk"}',
     ],
 )
 def test_what_says_nothing_is_passed_over(payload: bytes) -> None:
@@ -224,8 +314,11 @@ def test_fields_of_other_types_do_not_hide_the_rest() -> None:
     assert read([payload]) == [Delta("a")]
 
 
+NESTED = b'{"nested":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+
+
 @pytest.mark.parametrize(
-    "payload", [b"", b"<html>", b'{"choices"', b"5", b'"x"', b"[]", b"[" * 100_000, b"\xff"]
+    "payload", [b"", b"<html>", b'{"choices"', b"5", b'"x"', b"[]", b"[" * 100_000, b"\xff", NESTED]
 )
 def test_what_cannot_be_read_is_said_after_what_came_before(payload: bytes) -> None:
     reader = ChunkReader()
@@ -250,6 +343,24 @@ def test_errors_inside_a_stream(error: object, kind: type[ChatError]) -> None:
     reader = ChunkReader()
     events = reader.read([text("a"), json.dumps({"error": error}).encode()])
     assert events == [Delta("a")]
+    assert type(reader.failure) is kind
+    assert "secret" not in reader.failure.message
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        ({"message": "secret", "type": "internal_server_error", "code": "1000"}, ModelUnavailable),
+        ({"message": {"detail": "secret"}, "type": "rate_limited", "code": "1300"}, RateLimited),
+        ({"message": "secret", "type": "service_tier_capacity_exceeded"}, RateLimited),
+    ],
+)
+def test_errors_inside_a_stream_in_mistrals_form(
+    error: dict[str, Any], kind: type[ChatError]
+) -> None:
+    reader = ChunkReader()
+    payload = json.dumps({"object": "error", **error}).encode()
+    assert reader.read([text("a"), payload, text("b")]) == [Delta("a")]
     assert type(reader.failure) is kind
     assert "secret" not in reader.failure.message
 

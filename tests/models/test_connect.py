@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from shared.errors import Misconfigured, ModelRefused, ModelUnavailable
-from shared.models.connect import open_model
+from shared.models.connect import mistral_address, open_model
 from shared.settings import Connection
 from tests.models.support import HELLO, SSE, STOP, asking, events_of, opened, serving
 
@@ -30,6 +30,7 @@ async def token() -> str:
         ({"endpoint": "https://a.example:port"}, "OTHER__endpoint must be the address"),
         ({"endpoint": "ftp://a.example"}, "OTHER__endpoint must be the address"),
         ({}, "OTHER__apiKey is missing.*OTHER__credential"),
+        ({"kind": "mistral"}, "OTHER__apiKey is missing.*OTHER__credential"),
     ],
 )
 def test_what_cannot_be_opened(fields: dict[str, str], words: str) -> None:
@@ -37,10 +38,79 @@ def test_what_cannot_be_opened(fields: dict[str, str], words: str) -> None:
         open_model(connection(**fields))
 
 
-@pytest.mark.parametrize("kind", ["azure_openai", "openai"])
+@pytest.mark.parametrize("kind", ["azure_openai", "openai", "mistral"])
 def test_a_token_is_not_sent_unencrypted(kind: str) -> None:
     with pytest.raises(Misconfigured, match="OTHER__endpoint must begin with https://"):
         open_model(connection(kind=kind, endpoint="http://a.example"), token)
+
+
+DATED = "2024-05-01-preview"
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "version", "address", "sent"),
+    [
+        ("https://api.mistral.ai/v1", None, "https://api.mistral.ai/v1", None),
+        ("https://api.mistral.ai", None, "https://api.mistral.ai/v1", None),
+        ("https://api.mistral.ai/v1/chat/completions", None, "https://api.mistral.ai/v1", None),
+        ("https://gateway.example/mine", None, "https://gateway.example/mine", None),
+        (
+            "https://r.services.ai.azure.com",
+            None,
+            "https://r.services.ai.azure.com/openai/v1",
+            None,
+        ),
+        (
+            "https://r.services.ai.azure.com/openai/v1",
+            "preview",
+            "https://r.services.ai.azure.com/openai/v1",
+            "preview",
+        ),
+        ("https://r.services.ai.azure.com", DATED, "https://r.services.ai.azure.com/models", DATED),
+        (
+            "https://r.services.ai.azure.com/models",
+            None,
+            "https://r.services.ai.azure.com/models",
+            DATED,
+        ),
+        (
+            "https://r.services.ai.azure.com/models/chat/completions",
+            "2025-04-01",
+            "https://r.services.ai.azure.com/models",
+            "2025-04-01",
+        ),
+    ],
+)
+def test_where_mistral_is(
+    endpoint: str, version: str | None, address: str, sent: str | None
+) -> None:
+    assert mistral_address(endpoint, version) == (address, sent)
+
+
+@pytest.mark.parametrize(
+    ("path", "version", "line", "azures"),
+    [
+        ("", None, "POST /v1/chat/completions ", False),
+        ("/v1", None, "POST /v1/chat/completions ", False),
+        ("", DATED, f"POST /models/chat/completions?api-version={DATED} ", True),
+        ("/models", None, f"POST /models/chat/completions?api-version={DATED} ", True),
+        ("/openai/v1", "preview", "POST /openai/v1/chat/completions?api-version=preview ", False),
+    ],
+)
+async def test_how_mistral_is_asked(
+    path: str, version: str | None, line: str, azures: bool
+) -> None:
+    async with (
+        serving(SSE + HELLO + STOP) as service,
+        opened(service.url + path, kind="mistral", api_version=version) as model,
+    ):
+        await events_of(model, asking(parameters={"max_completion_tokens": 5}))
+    (head,) = service.heads
+    assert head.startswith(line)
+    assert "authorization: bearer the-key\r\n" in head.lower()
+    assert ("extra-parameters: pass-through" in head) == azures
+    assert ("api-key: the-key" in head) == (version is not None or azures)
+    assert set(service.bodies[0]) == {"model", "messages", "stream", "max_tokens"}
 
 
 @pytest.mark.parametrize("version", [None, "2024-10-21"])

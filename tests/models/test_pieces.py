@@ -158,6 +158,13 @@ def test_errors_inside_a_stream(error: object, kind: type[ChatError]) -> None:
     assert "secret" not in told.value.message
 
 
+def test_mistrals_errors_inside_a_stream() -> None:
+    with pytest.raises(ModelUnavailable):
+        read(b'{"object":"error","message":"secret","type":"internal_server_error"}')
+    with pytest.raises(ModelUnavailable):
+        read(chunk(ended(0, "error")))
+
+
 def raw(index: int, content: str, name: str = "content") -> bytes:
     return b'{"choices":[{"index":%d,"delta":{"%b":"%b"}}]}' % (
         index,

@@ -291,18 +291,21 @@ async def test_cancelling_stops_the_model_at_once(simulator: Simulator, fault: s
         await simulator.wait_for(state="aborted")
 
 
-@pytest.mark.parametrize("kind", ["azure_openai", "openai"])
+@pytest.mark.parametrize("kind", ["azure_openai", "openai", "mistral"])
 async def test_pieces_of_several_choices(simulator: Simulator, kind: str) -> None:
-    url = simulator.url + ("/v1" if kind == "openai" else "")
-    wanted = {"n": 3, "logprobs": True, "top_logprobs": 1, "logit_bias": {"5": 1.0}}
-    request = asking(SAY, pieces=True, parameters=wanted, chosen=frozenset(wanted))
+    url = simulator.url + {"openai": "/v1", "mistral": "/mistral/v1"}.get(kind, "")
+    wanted: dict[str, Any] = {"n": 3, "logprobs": True, "top_logprobs": 1}
+    if kind != "mistral":
+        wanted["logit_bias"] = {"5": 1.0}
+    name = "mistral" if kind == "mistral" else "chat"
+    request = asking(SAY, model=name, pieces=True, parameters=wanted, chosen=frozenset(wanted))
     async with opened(url, kind=kind) as model:
         events = await events_of(model, request)
     pieces = [event for event in events if isinstance(event, Piece)]
     for index in range(3):
         told = [piece for piece in pieces if piece.index == index]
         assert "".join(piece.delta.get("content", "") for piece in told) == "One two three."
-        assert told[-1] == Piece(index, {}, None, "stop")
+        assert (told[-1].finish_reason, told[-1].logprobs) == ("stop", None)
         assert [bool(piece.logprobs) for piece in told] == [False, True, True, True, True, False]
     finish = finish_of(events)
     assert finish.reason == "stop"

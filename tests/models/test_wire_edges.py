@@ -4,6 +4,7 @@ import gzip
 import socket
 import traceback
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -244,6 +245,85 @@ async def test_refusals(reply: bytes, kind: type[ChatError], words: str) -> None
     assert f"status {int(reply.split()[1])}" in logged
     assert "upstream words" not in logged
     assert "the-key" not in logged
+
+
+def mistrals(status: int, message: object, kind: str = "", code: object = None) -> bytes:
+    """An answer with Mistral's error body."""
+    return answer(status, {"object": "error", "message": message, "type": kind, "code": code})
+
+
+def finding(kind: str, *place: str | int) -> list[dict[str, Any]]:
+    """What a validator says, which quotes what it was sent."""
+    quoted = "upstream words: maximum context length"
+    return [{"type": kind, "loc": ["body", *place], "msg": "Not so", "input": quoted}]
+
+
+@pytest.mark.parametrize(
+    ("reply", "kind", "words"),
+    [
+        (answer(401, {"detail": "upstream words"}), ModelRefused, "OTHER__apiKey"),
+        (answer(401, {"message": "upstream words"}), ModelRefused, "OTHER__apiKey"),
+        (
+            mistrals(400, "upstream words", "invalid_model", "1500"),
+            ModelRefused,
+            "no model chat.*OT",
+        ),
+        (mistrals(429, "upstream words", "rate_limited", "1300"), RateLimited, "busy"),
+        (mistrals(503, "upstream words", "internal_server_error"), ModelUnavailable, "503"),
+        (
+            mistrals(400, "upstream words, too large for model with 9 maximum context length"),
+            ContextLengthExceeded,
+            "shorten",
+        ),
+        (mistrals(422, {"detail": finding("missing", "messages")}), ModelRefused, "s messages"),
+        (mistrals(422, finding("missing", "messages", 0)), ModelRefused, "the request's messages"),
+        (answer(422, {"detail": finding("missing", "messages")}), ModelRefused, "s messages"),
+        (answer(422, {"detail": [5, {"loc": 5}]}), ModelRefused, "did not take the request"),
+        (mistrals(422, "upstream words"), ModelRefused, "did not take the request"),
+        (answer(400, ["upstream words"]), ModelRefused, "did not take the request"),
+    ],
+)
+async def test_mistrals_refusals(reply: bytes, kind: type[ChatError], words: str) -> None:
+    async with serving(reply) as service:
+        async with opened(service.url, kind="mistral", name="OTHER") as model:
+            with pytest.raises(ChatError, match=words) as told:
+                await events_of(model, asking())
+        assert len(service.heads) == 1
+    assert type(told.value) is kind
+    assert "upstream words" not in "".join(traceback.format_exception(told.value))
+
+
+@pytest.mark.parametrize(
+    ("name", "field"),
+    [("temperature", "temperature"), ("stop", "options.stop"), ("seed", "options.seed")],
+)
+async def test_a_bad_value_that_a_validator_finds_names_the_callers_field(
+    name: str, field: str
+) -> None:
+    sent = {"seed": "random_seed"}.get(name, name)
+    reply = mistrals(422, {"detail": finding("less_than_equal", sent, "str")})
+    async with serving(reply) as service, opened(service.url, kind="mistral") as model:
+        with pytest.raises(InvalidRequest) as told:
+            await events_of(model, asking(parameters={name: 2}, chosen=frozenset({name})))
+        assert [p.field for p in told.value.problems] == [field]
+        with pytest.raises(ModelRefused, match=f"the request's {sent}"):
+            await events_of(model, asking(parameters={name: 2}))
+
+
+@pytest.mark.parametrize(
+    ("kind", "role"),
+    [("azure_openai", "Cognitive Services OpenAI User"), ("mistral", "Cognitive Services User")],
+)
+async def test_each_kind_needs_its_own_role(kind: str, role: str) -> None:
+    async def token() -> str:
+        return "the-token"
+
+    async with (
+        serving(answer(401, {"detail": "no"})) as service,
+        opened(service.url, kind=kind, token=token) as model,
+    ):
+        with pytest.raises(ModelRefused, match=f"the role {role} on the resource"):
+            await events_of(model, asking())
 
 
 async def test_the_identity_needs_a_role() -> None:

@@ -147,10 +147,10 @@ async def test_retry_after_is_honoured_by_the_sdk(simulator: Simulator) -> None:
 
 
 async def test_models_are_listed(simulator: Simulator) -> None:
-    for url in (simulator.azure_v1_url, simulator.openai_url):
+    for url in (simulator.azure_v1_url, simulator.openai_url, simulator.mistral_url):
         async with AsyncOpenAI(base_url=url, api_key="k") as client:
             names = [model.id async for model in client.models.list()]
-        assert names == ["chat", "reasoning", "reasoning-open"]
+        assert names == ["chat", "magistral", "mistral", "reasoning", "reasoning-open"]
 
 
 async def test_managed_identity_opens(
