@@ -36,6 +36,7 @@ _PASSING: Final = frozenset({408, 409})
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.\[\]-]{0,63}", re.ASCII)
 _TOO_LONG = re.compile(r"context_length_exceeded|string_above_max_length|maximum context length")
+_NO_MODEL = re.compile(r"\binvalid_model\b|\binvalid model(:| name\b)")
 _OPENAI_ROLE: Final = "Cognitive Services OpenAI User"
 _FILTERED: Final = frozenset({"content_filter", "content_policy_violation", "moderation_blocked"})
 
@@ -167,8 +168,10 @@ def retry_wait(answer: Answer, delay: float) -> float | None:
 
 
 def _unknown_model(answer: Answer) -> bool:
-    """Whether there is no such model: Mistral says so with a 400 (`invalid_model`, code 1500)."""
-    return answer.status == 404 or (answer.status == 400 and answer.text("type") == "invalid_model")
+    """Whether there is no such model: Mistral (`invalid_model`) and LiteLLM say so with a 400."""
+    return answer.status == 404 or (
+        answer.status == 400 and _NO_MODEL.search(answer.words()) is not None
+    )
 
 
 def _unauthorized(answer: Answer, connection: Connection) -> str:

@@ -51,8 +51,8 @@ def _members(message: dict[str, Any], taken: frozenset[str]) -> Iterator[tuple[s
         elif value not in (None, "", [], {}):
             # What others' clients echo is mostly empty (`"refusal": null`), and means nothing.
             raise InvalidRequest(
-                f"messages: a connection of the kind mistral does not take {name!r} in a message "
-                f"of the role {message['role']}; leave it out.",
+                f"messages: a connection of the kind mistral does not take {name[:80]!r} in a "
+                f"message of the role {message['role']}; leave it out.",
                 field="messages",
             )
 

@@ -331,6 +331,18 @@ def test_what_mistral_does_not_know_in_a_message_is_refused_by_name(
     assert said_to("openai", asking(messages=(message,))).messages == (message,)
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"role": "developer", "content": "S", "name": "x"},
+        {"role": "assistant", "content": "", "tool_calls": [5, {"function": {}}]},
+        {"role": "tool", "content": "R", "tool_call_id": None},
+    ],
+)
+def test_what_cannot_be_helped_is_left_to_the_service(message: dict[str, Any]) -> None:
+    assert said_to("mistral", asking(messages=(message,))).messages == (message,)
+
+
 @pytest.mark.parametrize("tools", ["x", [5], [{"type": "function"}], TOOLS])
 def test_tools_that_need_no_help_go_as_they_are(tools: Any) -> None:
     assert prepared("mistral", asking(parameters={"tools": tools})).values == {"tools": tools}

@@ -268,6 +268,11 @@ def finding(kind: str, *place: str | int) -> list[dict[str, Any]]:
             ModelRefused,
             "no model chat.*OT",
         ),
+        (
+            error(400, message="/x: Invalid model name: upstream words"),
+            ModelRefused,
+            "no model chat",
+        ),
         (mistrals(429, "upstream words", "rate_limited", "1300"), RateLimited, "busy"),
         (mistrals(503, "upstream words", "internal_server_error"), ModelUnavailable, "503"),
         (
