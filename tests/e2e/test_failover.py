@@ -385,3 +385,31 @@ async def test_a_wrong_fallback_is_told_by_its_setting(
     assert named in problem["detail"]
     assert ready.status == 503
     assert named in ready.text
+
+
+async def test_a_fallback_of_another_kind(start_api: StartApi, chained: Simulator) -> None:
+    settings = {
+        "AZURE_OPENAI_ENDPOINT": chained.url,
+        "AZURE_OPENAI_CHAT_DEPLOYMENT": "chat",
+        "AZURE_OPENAI_API_KEY": KEY,
+        "AZURE_OPENAI__fallback": "OTHER",
+        "CHAT_CONNECTIONS": "OTHER",
+        "CHAT_CALLER_FIELDS": "options",
+        "OTHER__kind": "mistral",
+        "OTHER__endpoint": f"{chained.url}/mistral/v1",
+        "OTHER__apiKey": KEY,
+        "OTHER__model": "magistral",
+        "OTHER__fallback": "",
+    }
+    async with start_api(**settings) as api:
+        await chained.script(StatusCode(code=503), deployment="chat", times=None)
+        reply = await api.chat(SAY, options={"seed": 5})
+        assert start_of(reply)["model"] == "magistral"
+        assert reply.answer == "one two three"
+        assert any(event["type"] == "reasoning" for event in reply.events)
+        record = (await chained.requests())[-1]
+        assert (record.body["random_seed"], record.body["temperature"]) == (5, 0.7)
+        # What the first one does not take is refused, though its fallback would take it.
+        refused = await api.chat(SAY, options={"prompt_mode": "reasoning"})
+        refused.problem(400, "invalid_request", "options.prompt_mode")
+        await chained.clear_script()
