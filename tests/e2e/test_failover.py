@@ -219,7 +219,7 @@ async def test_where_all_rest_the_one_that_is_free_soonest_is_told(
         await chain.script(which, StatusCode(code=429, retry_after=seconds))
     first = await ask(caller, chain)
     first.problem(429, "rate_limited")
-    assert first.headers["retry-after"] == "30"
+    assert 25 <= int(first.headers["retry-after"]) <= 30
     second = await ask(caller, chain)
     second.problem(429, "rate_limited")
     assert 25 <= int(second.headers["retry-after"]) <= 30
@@ -266,7 +266,7 @@ async def test_one_that_does_not_answer_in_time(caller: Api, chain: Chain) -> No
     await chain.script(0, {"kind": "stall", "before": True})
     began = time.monotonic()
     reply = await ask(caller, chain)
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 5
     assert start_of(reply)["model"] == chain.models[1]
     assert await chain.asked() == [("a", "aborted"), ("b", "stop")]
 
