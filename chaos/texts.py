@@ -62,8 +62,9 @@ def _end(facts: Facts, sighting: Sighting) -> Iterator[Finding]:
             f"the store says {kept[0]} with {len(kept[1])}, {kept[2]}"
         )
         yield _finding(facts, "told_otherwise", f"{_who(sighting)}: {says}")
-    if (sighting.error == "") != (stored.error == ""):
-        says = f"was told the error {sighting.error!r}; the store says {stored.error!r}"
+    error = sighting.error or _error_before(facts, sighting)
+    if (error == "") != (stored.error == ""):
+        says = f"was told the error {error!r}; the store says {stored.error!r}"
         yield _finding(facts, "told_otherwise", f"{_who(sighting)}: {says}")
 
 
@@ -127,6 +128,14 @@ def _forks(facts: Facts) -> Iterator[Finding]:
         if not longest.startswith(sighting.whole):
             says = f"{sighting.whole[-60:]!r} is no part of what another caller saw"
             yield _finding(facts, "forked", f"{_who(sighting)}: {says}")
+
+
+def _error_before(facts: Facts, sighting: Sighting) -> str:
+    """The error that its caller was told before it left, and came back to what comes after that."""
+    if not sighting.before:
+        return ""
+    earlier = [s for s in facts.turn.sightings if s.who == sighting.who and s.sent < sighting.sent]
+    return next((s.error for s in reversed(earlier) if s.error), "")
 
 
 def _who(sighting: Sighting) -> str:

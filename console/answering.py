@@ -8,7 +8,7 @@ from typing import Protocol
 
 from console.backend import Backend
 from console.errors import ConsoleError, Left, Refused, Unreachable
-from console.events import End, Event, Failure
+from console.events import End, Event, Failure, ToolCall
 from console.interrupts import Watch
 from console.turn import Turn
 
@@ -26,10 +26,11 @@ class Shown(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """How a turn ended; `failure` is what its error event said."""
+    """How a turn ended; `failure` is what its error event said, `tools` what it wants called."""
 
     end: End
     failure: Failure | None
+    tools: tuple[str, ...] = ()
 
 
 async def answer(backend: Backend, turn: Turn, shown: Shown, watch: Watch) -> Answered:
@@ -39,10 +40,13 @@ async def answer(backend: Backend, turn: Turn, shown: Shown, watch: Watch) -> An
     Refused, Unreachable, Left, and BrokenPipeError where nobody reads the answer any more.
     """
     failures: list[Failure] = []
+    tools: list[str] = []
 
     def take(event: Event) -> None:
         if isinstance(event, Failure):
             failures.append(event)
+        elif isinstance(event, ToolCall):
+            tools.append(event.name)
         shown.take(event)
 
     following = asyncio.create_task(turn.follow(take, shown.retrying))
@@ -66,7 +70,7 @@ async def answer(backend: Backend, turn: Turn, shown: Shown, watch: Watch) -> An
         following.cancel()
         await stopping.close()
         shown.finish(stored)
-    return Answered(end, failures[-1] if failures else None)
+    return Answered(end, failures[-1] if failures else None, tuple(tools))
 
 
 class _Stopping:

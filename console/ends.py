@@ -1,11 +1,14 @@
 """Every way in which an answer can end: in words, and as an exit code."""
 
+from collections.abc import Sequence
 from enum import IntEnum
 
 from console.errors import ConsoleError, Left, Refused, Unreachable, UsageError
 from console.events import End, Failure, Usage
 from console.options import Options
-from console.printable import printable
+from console.printable import one_line, printable
+
+_TOOLS_SHOWN = 200
 
 
 class Exit(IntEnum):
@@ -42,7 +45,7 @@ _WORDS = {
     'Ask "go on" to get more, or for a shorter answer.',
     "content_filter": "The answer was ended by the model's content filter. "
     "Ask in another way; this turn is left out of what the model is told later.",
-    "tool_calls": "The model asks for tools, which the console cannot run. "
+    "tool_calls": "The model asks for {tools}, which the console cannot run. "
     "Ask without them, or use a client that has them.",
     "cancelled": "Stopped. What was answered so far is kept.",
     "disconnected": "The answer was ended because nobody was connected any more. "
@@ -58,20 +61,31 @@ def exit_code(reason: str) -> Exit:
 
 
 def end_words(
-    end: End, failure: Failure | None, again: str = "Asking again may help."
+    end: End,
+    failure: Failure | None,
+    again: str = "Asking again may help.",
+    tools: Sequence[str] = (),
 ) -> str | None:
     """What to say of an end, or None where there is nothing to say but the answer.
 
-    `again` is the advice where another attempt may help.
+    `again` is the advice where another attempt may help, `tools` are the names of those called.
     """
     if end.reason == "stop":
         return None
     if end.reason in _WORDS:
-        return _WORDS[end.reason]
+        return _WORDS[end.reason].format(tools=_tools(tools))
     if failure is None:
         return printable(f"The answer ended: {end.reason}.")
     advice = f" {again}" if failure.retryable else ""
     return printable(f"The answer ended with an error ({failure.code}): {failure.message}{advice}")
+
+
+def _tools(names: Sequence[str]) -> str:
+    """Each one once, however often it is to be called."""
+    if not names:
+        return "tools"
+    shown = one_line(", ".join(dict.fromkeys(names)), _TOOLS_SHOWN)
+    return f"the tool{'s' if len(set(names)) > 1 else ''} {shown}"
 
 
 def usage_words(usage: Usage | None) -> str:

@@ -110,13 +110,19 @@ def _event(raw: Mapping[str, Any]) -> Event | None:
         case "delta":
             return Delta(position, str(raw["text"]))
         case "tool_call":
-            return ToolCall(position, str(raw["name"]), str(raw["arguments"]))
+            return tool_call(raw, position)
         case "error":
             return failure(raw, position)
         case "end":
-            text = str(raw["result"].get("response") or "")
+            # Its name is the action's, or whoever began the turn chose it.
+            text = str(next(iter(raw["result"].values()), None) or "")
             return End(position, str(raw["finishReason"]), text, usage(raw.get("usage")))
     return None
+
+
+def tool_call(raw: Mapping[str, Any], position: str = "") -> ToolCall:
+    """A call, in an event or in a stored message."""
+    return ToolCall(position, str(raw["name"]), str(raw["arguments"]))
 
 
 def failure(raw: Mapping[str, Any] | None, position: str = "") -> Failure | None:

@@ -39,7 +39,7 @@ async def ask_once(
         except BrokenPipeError:
             _drop_output()
             return Exit.BROKEN_PIPE
-    if words := end_words(answered.end, answered.failure):
+    if words := end_words(answered.end, answered.failure, tools=answered.tools):
         say(words)
     if options.usage:
         say(usage_words(answered.end.usage))

@@ -4,14 +4,16 @@ import asyncio
 from collections.abc import Coroutine, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
+from itertools import zip_longest
 from typing import Any
 
 from console.answering import answer
 from console.backend import Backend
+from console.bare import ARGUMENTS_SHOWN, tool_words
 from console.commands import HELP, Command, command_of, is_leaving, unknown_words
 from console.ends import Exit, end_words, error_code, error_words, usage_words
 from console.errors import ConsoleError, Left, Refused, UsageError
-from console.events import End, failure
+from console.events import End, failure, tool_call
 from console.interrupts import no_interrupts, on_interrupt_key
 from console.listing import Entry, chosen, entry, how_many, list_lines
 from console.once import fields_of
@@ -102,7 +104,10 @@ class Session:
     async def _show(self, turn: Turn) -> None:
         """Shows a turn to its end, and says how it ended."""
         answered = await answer(self._backend, turn, self._terminal.page(), self._watch)
-        if words := end_words(answered.end, answered.failure, again="/retry asks again."):
+        words = end_words(
+            answered.end, answered.failure, again="/retry asks again.", tools=answered.tools
+        )
+        if words:
             self._say(words, "yellow")
         if self._options.usage:
             self._say(usage_words(answered.end.usage), "dim")
@@ -182,16 +187,24 @@ class Session:
             await self._show(Turn(self._backend, conversation, None, str(running)))
 
     def _show_messages(self, messages: Sequence[Mapping[str, Any]]) -> None:
-        for message in messages:
+        for message, after in zip_longest(messages, messages[1:]):
             content = str(message.get("content") or "")
-            if message["role"] == "user":
+            if message["role"] == "tool":
+                self._last = None  # what a program brought cannot be asked again from here
+                self._say(f"Tool result: {one_line(content, ARGUMENTS_SHOWN)}", "cyan")
+            elif message["role"] == "user":
                 self._last = (content, str(message["turnId"]))
                 self._terminal.gap()
                 self._say(f"> {content}", "bold cyan")
             elif message["role"] == "assistant" and message.get("state") != "running":
                 self._terminal.show_answer(content)
                 end = End("", str(message.get("finishReason") or "stop"), content, None)
-                if words := end_words(end, failure(message.get("error"))):
+                calls = [tool_call(call) for call in message.get("toolCalls") or ()]
+                for call in calls:
+                    self._say(tool_words(call), "cyan")
+                tools = [call.name for call in calls]
+                words = end_words(end, failure(message.get("error")), tools=tools)
+                if words and not (after and after["role"] == "tool"):
                     self._say(words, "yellow")
 
     async def _quickly[T](self, work: Coroutine[Any, Any, T]) -> T:

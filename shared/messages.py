@@ -9,6 +9,13 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 ID_PATTERN = r"^[A-Za-z0-9_-]{1,64}\Z"
 Identifier = Annotated[str, Meta(pattern=ID_PATTERN)]
 
+ResultName = Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*\Z", max_length=64)]
+"""The name under which a caller is given the whole answer."""
+RESULT_FIELDS = frozenset(
+    {"conversationId", "turnId", "finishReason", "usage", "citations", "toolCalls", "error"}
+)
+"""Fields of the JSON response beside it; the result cannot have one of these names."""
+
 type FinishReason = Literal[
     "stop",
     "length",
@@ -116,7 +123,7 @@ class ChatRequest(Struct, frozen=True, kw_only=True, rename="camel", omit_defaul
     context: str | tuple[Document, ...] | None = None
     temperature: float | None = None
     max_completion_tokens: int | None = None
-    result_variable_name: str = "response"
+    result_variable_name: str | None = None
     replaces: str | None = None
     store: bool = True
     on_disconnect: Literal["finish", "cancel"] = "finish"

@@ -24,8 +24,11 @@ from shared.identity.tokens import IdentityUnavailable, SharedTokens
 from shared.messages import Caller, ChatRequest
 from shared.models.base import ChatModel
 from shared.models.connect import open_model
-from shared.prompts.actions import FILE, Action, Actions, load_actions
+from shared.models.fields import prepared
+from shared.prompts.actions import Action, Actions, load_actions
+from shared.prompts.actions_file import FILE
 from shared.prompts.prompt import Prompt, check_locks, make_prompt
+from shared.prompts.template import PLAIN
 from shared.protocols.native.encoders import HEARTBEAT_SECONDS
 from shared.settings import Connection, IdentitySettings, Settings
 from shared.shutdown import before_sigterm
@@ -174,6 +177,11 @@ class Services:
 
     def _asked(self, action: Action, request: ChatRequest) -> tuple[Connection, str]:
         """Which connection and model a request goes to. Raises `Misconfigured`."""
+        if request.connection is None and action.connection not in self.settings.connection_names:
+            raise Misconfigured(
+                f"{FILE}, {action.name}.connection: CHAT_CONNECTIONS does not name "
+                f"{action.connection}; there are: {', '.join(self.settings.connection_names)}."
+            )
         connection = self.settings.connection(request.connection or action.connection)
         model = request.model or (None if request.connection else action.model) or connection.model
         if model is None:
@@ -253,7 +261,17 @@ class Services:
         for name in settings.connection_names:
             settings.chain(settings.connection(name))
         for action in self.actions:
-            self._asked(action, ChatRequest(user_prompt=""))
+            self._check_action(action)
+
+    def _check_action(self, action: Action) -> None:
+        """Raises `Misconfigured` where nobody could be answered by it."""
+        request = ChatRequest(user_prompt="")
+        connection, model = self._asked(action, request)
+        asked = Prompt(action, request, model, PLAIN).render(())
+        try:
+            prepared(connection.kind, asked)
+        except Misconfigured as exc:
+            raise Misconfigured(f"{FILE}, {action.name}: {exc.message}") from exc
 
     async def _warm(self) -> None:
         await asyncio.to_thread(_import_backends)

@@ -99,7 +99,7 @@ async def test_what_is_refused_before_anything_is_asked(with_actions: Path) -> N
     with pytest.raises(InvalidRequest, match="OTHER") as raised:
         prepared(made, connection="NOWHERE")
     assert raised.value.problems[0].field == "connection"
-    with pytest.raises(Misconfigured, match="CHAT_CONNECTIONS"):
+    with pytest.raises(Misconfigured, match=r"actions\.json, lost\.connection: CHAT_CONNECTIONS"):
         prepared(made, action="lost")
     with pytest.raises(Misconfigured, match="OTHER__model"):
         prepared(made, action="bare")
@@ -257,6 +257,26 @@ async def test_a_wrong_setting_that_no_part_needed_yet(
     with pytest.raises(Misconfigured, match=named):
         await services(tmp_path, **settings)._check_settings()
     await services(tmp_path)._check_settings()
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        (
+            {"options": {"top_p": 1, "safe_prompt": True}},
+            r"actions\.json, x: The action sets options\.safe_prompt: a connection of the kind "
+            "azure_openai does not take it",
+        ),
+        ({"connection": "NOWHERE"}, r"actions\.json, x\.connection: .*AZURE_OPENAI, OTHER"),
+        ({"connection": "OTHER"}, "OTHER__model"),
+    ],
+)
+async def test_an_action_that_could_answer_nobody(
+    tmp_path: Path, fields: dict[str, object], said: str
+) -> None:
+    (tmp_path / "actions.json").write_text(json.dumps({"x": fields}), encoding="utf-8")
+    with pytest.raises(Misconfigured, match=said):
+        await services(tmp_path)._check_settings()
 
 
 async def test_an_identity_that_gives_no_token_is_the_set_ups_fault(tmp_path: Path) -> None:

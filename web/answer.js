@@ -119,7 +119,8 @@ export class AnswerView {
         this.#error = errorWords(event);
         break;
       case "end":
-        this.text = event.result.response ?? this.text;
+        // Its name is the action's, or whoever began the turn chose it.
+        this.text = Object.values(event.result)[0] ?? this.text;
         this.#end(event.finishReason, event.usage);
     }
   }
@@ -141,6 +142,11 @@ export class AnswerView {
   reconnecting(attempt) {
     if (attempt) this.#say("The connection was lost. Trying again …", "passing", []);
     else this.#notice.hidden = true;
+  }
+
+  /** Its calls were made by another program: the next turn has what they gave. */
+  answered() {
+    this.#notice.hidden = true;
   }
 
   /** The words of a screen reader's announcement. */

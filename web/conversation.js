@@ -29,9 +29,10 @@ import { errorWords, GO_ON } from "./words.js";
 /** @typedef {import("./client/client.js").FollowOptions} FollowOptions */
 /** @typedef {import("./client/client.js").Message} Message */
 /** @typedef {import("./composer.js").Composer} Composer */
+/** @typedef {import("./extras.js").Result} Result */
 /** @typedef {import("./library.js").Library} Library */
 /** @typedef {import("./tabs.js").Tabs} Tabs */
-/** @typedef {ChatRequest & {conversationId: string, turnId: string}} Asked */
+/** @typedef {ChatRequest & {userPrompt: string, conversationId: string, turnId: string}} Asked */
 
 const NEWEST = 50;
 /** So many answers are followed to their end after the page has turned to another conversation. */
@@ -390,12 +391,21 @@ export class Conversation {
     /** @type {Turn[]} */
     const turns = [];
     let prompt = "";
+    /** @type {Result[]} */
+    let results = [];
+    /** The names of tools, by the ids of their calls. @type {Map<string | undefined, string>} */
+    const names = new Map();
     for (const message of items.toReversed()) {
-      if (message.role === "user") prompt = message.content;
-      else if (message.role === "assistant") {
-        const turn = this.#turn({ conversationId: this.id, turnId: message.turnId, prompt });
+      const { role, content, turnId } = message;
+      if (role === "user") prompt = content;
+      else if (role === "tool") results.push({ name: names.get(message.toolCallId), content });
+      else {
+        if (results.length) turns.at(-1)?.answer.answered();
+        const turn = this.#turn({ conversationId: this.id, turnId, prompt, results });
         turn.answer.load(message);
         turns.push(turn);
+        message.toolCalls?.forEach(({ id, name }) => names.set(id, name));
+        [prompt, results] = ["", []];
       }
     }
     // The newest stays outside: it may grow, and be replaced.
@@ -407,10 +417,10 @@ export class Conversation {
   }
 
   /**
-   * @param {{conversationId: string, turnId: string, prompt: string,
+   * @param {{conversationId: string, turnId: string, prompt: string, results?: Result[],
    *   follow?: (options: FollowOptions) => AsyncIterable<ChatEvent>}} parts
    */
-  #turn({ conversationId, turnId, prompt, follow }) {
+  #turn({ conversationId, turnId, prompt, results, follow }) {
     const attach = (/** @type {FollowOptions} */ options) => {
       return this.#client.attach(conversationId, turnId, options);
     };
@@ -419,7 +429,7 @@ export class Conversation {
       onMore: () => this.ask(GO_ON),
       onRender: () => follower.grown(),
     };
-    return new Turn({ conversationId, turnId, prompt, follow: follow ?? attach, acts });
+    return new Turn({ conversationId, turnId, prompt, results, follow: follow ?? attach, acts });
   }
 
   async #showEarlier() {

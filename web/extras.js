@@ -5,6 +5,10 @@ import { isSafeLink, secure } from "./links.js";
 
 /** @typedef {import("./client/client.js").Citation} Citation */
 /** @typedef {import("./client/client.js").ToolCall} ToolCall */
+/**
+ * What a call gave; without the name where that is on no page that was loaded.
+ * @typedef {{name?: string, content: string}} Result
+ */
 
 const MARK = /\[(\d{1,3})\]/g;
 const POINTED_MS = 1600;
@@ -88,12 +92,29 @@ export function hearCitations(root) {
  * @param {ToolCall} call
  */
 export function callView({ name, arguments: given }) {
-  const code = element("code", {}, pretty(given));
-  const arguments_ = element("pre", { tabIndex: 0 }, code);
-  arguments_.setAttribute("role", "group");
-  arguments_.setAttribute("aria-label", `Arguments of ${name}`);
   const summary = element("summary", {}, "Asked for the tool ", element("code", {}, name));
-  return element("details", {}, summary, arguments_);
+  return folded(summary, given, `Arguments of ${name}`);
+}
+
+/**
+ * What a call gave, folded away.
+ * @param {Result} result
+ */
+export function resultView({ name, content }) {
+  const of = name === undefined ? ["a tool"] : ["the tool ", element("code", {}, name)];
+  return folded(element("summary", {}, "Result of ", ...of), content, `Result of ${name ?? "a tool"}`);
+}
+
+/**
+ * @param {HTMLElement} summary
+ * @param {string} text
+ * @param {string} label
+ */
+function folded(summary, text, label) {
+  const shown = element("pre", { tabIndex: 0 }, element("code", {}, pretty(text)));
+  shown.setAttribute("role", "group");
+  shown.setAttribute("aria-label", label);
+  return element("details", {}, summary, shown);
 }
 
 /** @param {string} json */

@@ -1,6 +1,9 @@
-/** How a question looks, and how it is changed. */
+/** How a question looks, and how it is changed; and what stands in the place of one. */
 
 import { button, element, iconButton } from "./dom.js";
+import { resultView } from "./extras.js";
+
+/** @typedef {import("./extras.js").Result} Result */
 
 /** A question; the newest one can be changed and asked anew in its place. */
 export class QuestionView {
@@ -64,4 +67,18 @@ export class QuestionView {
     box.focus();
     box.setSelectionRange(box.value.length, box.value.length);
   }
+}
+
+/** What the calls of the answer before it gave, which stands where a question would. */
+export class ResultsView {
+  root = element("article", { className: "message results" });
+
+  /** @param {Result[]} results */
+  constructor(results) {
+    const heading = element("h2", { className: "hidden" }, "Results of tools");
+    this.root.append(heading, element("div", { className: "calls" }, ...results.map(resultView)));
+  }
+
+  /** Results are not for people to change. */
+  edit() {}
 }

@@ -1,10 +1,11 @@
 /** A question and its answer on the page, and how its events come. */
 
 import { AnswerView } from "./answer.js";
-import { QuestionView } from "./question.js";
+import { QuestionView, ResultsView } from "./question.js";
 
 /** @typedef {import("./client/client.js").ChatEvent} ChatEvent */
 /** @typedef {import("./client/client.js").FollowOptions} FollowOptions */
+/** @typedef {import("./extras.js").Result} Result */
 
 /**
  * What a turn may ask of the conversation that it is in.
@@ -23,18 +24,24 @@ export class Turn {
   /** The turn in whose place this one stands, until this one has begun. @type {Turn | null} */
   replaced = null;
   #acts;
+  /** Whether it answers a question, which can be asked again. */
+  #asked;
 
   /**
-   * @param {{conversationId: string, turnId: string, prompt: string,
-   *   follow: (options: FollowOptions) => AsyncIterable<ChatEvent>, acts: Acts}} parts
+   * @param {{conversationId: string, turnId: string, prompt: string, results?: Result[],
+   *   follow: (options: FollowOptions) => AsyncIterable<ChatEvent>, acts: Acts}} parts `results`:
+   *   what another program brought for the calls before it, instead of a prompt
    */
-  constructor({ conversationId, turnId, prompt, follow, acts }) {
+  constructor({ conversationId, turnId, prompt, results = [], follow, acts }) {
     this.conversationId = conversationId;
     this.turnId = turnId;
     this.prompt = prompt;
     this.follow = follow;
     this.#acts = acts;
-    this.question = new QuestionView(prompt, { onEdit: (text) => acts.onAgain(this, text) });
+    this.#asked = results.length === 0;
+    this.question = this.#asked
+      ? new QuestionView(prompt, { onEdit: (text) => acts.onAgain(this, text) })
+      : new ResultsView(results);
     this.answer = this.#newAnswer();
   }
 
@@ -54,7 +61,7 @@ export class Turn {
 
   /** @param {boolean} newest whether it is the conversation's last, which can be asked again */
   setNewest(newest) {
-    this.views.forEach((view) => view.classList.toggle("newest", newest));
+    this.views.forEach((view) => view.classList.toggle("newest", newest && this.#asked));
   }
 
   /** @param {boolean} busy whether its answer is being written */

@@ -87,12 +87,17 @@ def _position(req: Request) -> Position:
 
 
 def _stream(turn: TurnResponse, form: tuple[Form, str]) -> Response:
+    name, content_type = form
+    encoder = make_encoder(name, turn.result_name)
+    return WatchResponse(turn.watch, encoder, content_type, turn_headers(turn))
+
+
+def turn_headers(turn: TurnResponse) -> dict[str, str]:
+    """What the headers of every response that tells a turn say."""
     headers = SAFE_HEADERS | {"x-accel-buffering": "no"}
     if turn.conversation_id and turn.turn_id:
         headers |= {"x-conversation-id": turn.conversation_id, "x-turn-id": turn.turn_id}
-    name, content_type = form
-    encoder = make_encoder(name, turn.result_name)
-    return WatchResponse(turn.watch, encoder, content_type, headers)
+    return headers
 
 
 def _state(turn: TurnState) -> dict[str, object]:

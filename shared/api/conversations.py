@@ -18,7 +18,7 @@ from shared.api.endpoints import (
     whole_number,
 )
 from shared.errors import InvalidRequest, NotFound, Unauthenticated
-from shared.events import Citations, Error, ToolCall
+from shared.events import Citations, Error
 from shared.history.base import Answer, Conversation, Head, Place, Question
 from shared.history.reading import export_messages, read_messages
 from shared.protocols.native.encoders import shown_documents
@@ -84,7 +84,7 @@ def conversations_blueprint(services: Services) -> func.Blueprint:
         for message in page.items:
             if isinstance(message, Answer):
                 message = await turns.fresh(place, message)
-            items.append(_message(message))
+            items += reversed(_messages(message))
         return json_response({"items": items, "nextCursor": page.cursor})
 
     async def export(req: Request) -> Response:
@@ -97,11 +97,11 @@ def conversations_blueprint(services: Services) -> func.Blueprint:
             yield b'{"conversation":' + msgspec.json.encode(conversation) + b',"messages":['
             separator = b""
             async for exported in export_messages(store, place, head):
-                message = _message(exported.message)
-                if exported.replaced:
-                    message["replaced"] = True
-                yield separator + msgspec.json.encode(message)
-                separator = b","
+                for message in _messages(exported.message):
+                    if exported.replaced:
+                        message["replaced"] = True
+                    yield separator + msgspec.json.encode(message)
+                    separator = b","
             yield b"]}"
 
         name = f"conversation-{place.conversation}.json"
@@ -161,15 +161,29 @@ def _line(item: Conversation) -> dict[str, Any]:
     }
 
 
-def _message(message: Question | Answer) -> dict[str, Any]:
-    shown: dict[str, Any] = {
-        "role": "user" if isinstance(message, Question) else "assistant",
-        "content": message.text,
-        "turnId": message.turn_id,
-        "createdAt": _time(message.created),
+def _messages(stored: Question | Answer) -> list[dict[str, Any]]:
+    """A stored message as it is shown; what calls gave is one message for each, in their order."""
+    if isinstance(stored, Answer):
+        return [_answer(stored)]
+    if not stored.results:
+        return [_shown(stored, "user", stored.text)]
+    return [
+        _shown(stored, "tool", result.content) | {"toolCallId": result.id}
+        for result in stored.results
+    ]
+
+
+def _shown(stored: Question | Answer, role: str, content: str) -> dict[str, Any]:
+    return {
+        "role": role,
+        "content": content,
+        "turnId": stored.turn_id,
+        "createdAt": _time(stored.created),
     }
-    if isinstance(message, Question):
-        return shown
+
+
+def _answer(message: Answer) -> dict[str, Any]:
+    shown = _shown(message, "assistant", message.text)
     shown["state"] = "running" if message.running else "ended"
     if not message.running:
         shown["finishReason"] = message.finish_reason
@@ -179,10 +193,10 @@ def _message(message: Question | Answer) -> dict[str, Any]:
     citations = [d for run in message.runs if isinstance(run, Citations) for d in run.documents]
     if citations:
         shown["citations"] = shown_documents(citations)
-    calls = [run for run in message.runs if isinstance(run, ToolCall)]
-    if calls:
+    if message.calls:
         shown["toolCalls"] = [
-            {"id": call.id, "name": call.name, "arguments": call.arguments} for call in calls
+            {"id": call.id, "name": call.name, "arguments": call.arguments}
+            for call in message.calls
         ]
     if error := next((run for run in message.runs if isinstance(run, Error)), None):
         shown["error"] = {

@@ -31,7 +31,7 @@ SAFE_HEADERS = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
 }
-_ALLOWED_HEADERS = "content-type, authorization, last-event-id"
+_ALLOWED_HEADERS = "content-type, authorization, last-event-id, x-ms-useragent"
 _EXPOSED_HEADERS = "x-conversation-id, x-turn-id, retry-after"
 _PREFLIGHT_SECONDS = 600
 

@@ -6,8 +6,9 @@ from typing import Any, get_args
 import msgspec
 
 from shared import errors
+from shared.api.openapi_chats import chat_paths, chat_schemas
 from shared.messages import Document, FinishReason, Options
-from shared.protocols.native.request import ChatBody
+from shared.protocols.native.request import NOT_BESIDE_RESULTS, ChatBody
 
 _ID = {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"}
 _CONVERSATION = {"name": "conversationId", "in": "path", "required": True, "schema": _ID}
@@ -19,6 +20,7 @@ _LIMIT = {
 }
 _CURSOR = {"name": "cursor", "in": "query", "schema": {"type": "string"}}
 _POSITION = "A position: what follows is exactly what comes after it."
+_TOGETHER = "The results that one turn brought count as one message, and are never parted."
 _STREAM_FORMS = (
     "text/plain",
     "application/octet-stream",
@@ -39,8 +41,8 @@ def document() -> dict[str, Any]:
             "description": "Streamed, remembered chat turns on Azure Functions.",
         },
         "servers": [{"url": "/api"}],
-        "paths": _paths(),
-        "components": {"schemas": _request_schemas() | _schemas()},
+        "paths": _paths() | chat_paths(),
+        "components": {"schemas": _request_schemas() | _schemas() | chat_schemas()},
     }
 
 
@@ -52,11 +54,28 @@ def _request_schemas() -> dict[str, Any]:
     # JSON Schema's patterns are ECMAScript's, where the end of the text is `$`.
     text = msgspec.json.encode(found).replace(rb"\\Z", b"$")
     schemas: dict[str, Any] = msgspec.json.decode(text)
-    # What the types leave to code: the closed list of options, and the one required field.
+    # What the types leave to code: the closed list of options, and that a turn answers either a
+    # question or, in a conversation, what its calls gave.
     body = schemas["ChatBody"]
     body["properties"]["options"] = {"anyOf": [_ref("Options"), {"type": "null"}]}
-    body["properties"]["userPrompt"] = {"type": "string", "minLength": 1}
-    body["required"] = ["userPrompt"]
+    body["properties"]["userPrompt"]["anyOf"][0]["minLength"] = 1
+    body["properties"]["toolResults"]["anyOf"][0]["minItems"] = 1
+    body["oneOf"] = [
+        {
+            "required": ["userPrompt"],
+            "properties": {"userPrompt": {"type": "string"}, "toolResults": {"type": "null"}},
+        },
+        {
+            "required": ["toolResults", "conversationId"],
+            "properties": {
+                "toolResults": {"type": "array"},
+                "conversationId": {"type": "string"},
+                "store": {"enum": [True, None]},
+                "userPrompt": {"type": "null"},
+                **{field: {"type": "null"} for field in NOT_BESIDE_RESULTS},
+            },
+        },
+    ]
     return schemas
 
 
@@ -95,7 +114,7 @@ def _paths() -> dict[str, Any]:
             "get": _operation(
                 "Its messages, newest first",
                 {"200": _json("Messages")},
-                parameters=[_LIMIT, _CURSOR],
+                parameters=[_LIMIT | {"description": _TOGETHER}, _CURSOR],
             ),
         },
         f"{conversation}/export": {
@@ -177,6 +196,7 @@ def _schemas() -> dict[str, Any]:
             "content": text,
             "turnId": _ID,
             "createdAt": time,
+            "toolCallId": text,
             "state": {"enum": ["running", "ended"]},
             "finishReason": reason,
             "usage": _ref("Usage"),

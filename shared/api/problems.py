@@ -22,12 +22,16 @@ def problem_response(error: ChatError) -> Response:
         body["errors"] = [{"field": p.field, "message": p.message} for p in error.problems]
     if isinstance(error, ConversationBusy):
         body["turnId"] = error.turn_id
-    headers = {}
-    if error.retry_after is not None:
-        headers["retry-after"] = str(max(1, math.ceil(error.retry_after)))
     return Response(
         msgspec.json.encode(body),
         status_code=error.status,
         media_type="application/problem+json",
-        headers=headers,
+        headers=retry_after(error),
     )
+
+
+def retry_after(error: ChatError) -> dict[str, str]:
+    """The header, in whole seconds, where the error knows it."""
+    if error.retry_after is None:
+        return {}
+    return {"retry-after": str(max(1, math.ceil(error.retry_after)))}

@@ -1,4 +1,8 @@
-"""Reading a conversation as people see it: messages by pages, newest first, and the export."""
+"""Reading a conversation as people see it: messages by pages, newest first, and the export.
+
+What the calls of a turn gave is one message here, however many results it holds: pages do not part
+them.
+"""
 
 import base64
 import re

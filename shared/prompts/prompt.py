@@ -19,6 +19,10 @@ from shared.prompts.template import (
 )
 from shared.settings import Limits
 
+RESULT_NAME = "response"
+_OTHER_NAMES = {"seed": "random_seed", "random_seed": "seed"}
+"""Options that say the same: a caller's own stands for the action's, whichever name it has."""
+
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
@@ -28,6 +32,11 @@ class Prompt:
     request: ChatRequest
     model: str
     template: str
+
+    @property
+    def result_name(self) -> str:
+        """The name of the whole answer: the caller's, else the action's."""
+        return self.request.result_variable_name or self.action.result_name or RESULT_NAME
 
     @property
     def documents(self) -> tuple[Document, ...]:
@@ -45,7 +54,12 @@ class Prompt:
             chosen["temperature"] = request.temperature
         if request.max_completion_tokens is not None:
             chosen["max_completion_tokens"] = request.max_completion_tokens
-        defaults: dict[str, object] = {"temperature": action.temperature}
+        defaults = {
+            name: value
+            for name, value in action.options.items()
+            if _OTHER_NAMES.get(name) not in chosen
+        }
+        defaults["temperature"] = action.temperature
         if action.max_completion_tokens is not None:
             defaults["max_completion_tokens"] = action.max_completion_tokens
         return ModelRequest(
@@ -136,6 +150,8 @@ def _check_input(action: Action, request: ChatRequest, template: str, most: int)
     context = context_length(request.context)
     whole = rendered_length(template, request.user_prompt, context)
     without_context = rendered_length(template, request.user_prompt, 0)
+    if request.tool_results:  # then no prompt is rendered
+        whole = without_context = 0
     parts = {
         "systemPrompt": len(request.system_prompt or action.system_prompt),
         "history": sum(len(m.content) for m in request.history or ()),
@@ -147,7 +163,7 @@ def _check_input(action: Action, request: ChatRequest, template: str, most: int)
     if (total := sum(parts.values())) > most:
         field = max(parts, key=lambda name: parts[name])
         raise PayloadTooLarge(
-            f"System prompt, history, context and prompt together would have {total} characters, "
-            f"most of them from {field}; the limit is {most}.",
+            "System prompt, history, context, and prompt or tool results together would have "
+            f"{total} characters, most of them from {field}; the limit is {most}.",
             field=field,
         )

@@ -64,12 +64,13 @@ async def begin_turn(
     """Begin it, or give the answer of the turn of that id, which may be running elsewhere.
 
     `admit` is awaited once, before anything is written: what it raises leaves nothing behind.
-    Raises `ConversationBusy`, `TurnMismatch`, `NotFound`, `PayloadTooLarge`, `StoreUnavailable`.
+    Raises `ConversationBusy`, `TurnMismatch`, `NotFound`, `InvalidRequest` (results that answer
+    nothing), `PayloadTooLarge`, `StoreUnavailable`.
     """
     loop = asyncio.get_running_loop()
     place, turn = asked.place, asked.turn
     tried: Head | None = None
-    trying = False
+    trying = doubted = False
     sent = loop.time()
     view = View(None)
     give_up = loop.time() + GIVE_UP_SECONDS
@@ -82,7 +83,7 @@ async def begin_turn(
                 raise NotFound("There is no such conversation.")
             # Nobody is to be admitted to what is only told again.
             older = admit is not None and seen.lowest > 0
-            always = trying or older or bool(turn.results)
+            always = trying or older or doubted
             found = await _look_up(store, asked, seen, always=always)
         except StoreUnavailable:
             if not trying or late:
@@ -103,8 +104,11 @@ async def begin_turn(
         dead = newest if newest is not None and newest.over(clock()) else None
         if dead is None and (refusal := _refusal(asked, newest)):
             raise refusal
-        if turn.results and dead is None:
-            await _check_results(store, asked, seen)
+        if turn.results and dead is None and (wrong := await _wrong_results(store, asked, seen)):
+            if doubted or not asked.brought_id:
+                raise wrong
+            doubted = True  # they may be those of a turn that is older than what was read
+            continue
         if late:
             raise StoreUnavailable(f"The history took no new turn. {cause}", retry_after=2)
         if dead is not None:
@@ -157,22 +161,22 @@ def _refusal(asked: Asked, newest: Answer | None) -> ChatError | None:
     return None
 
 
-async def _check_results(store: HistoryStore, asked: Asked, view: View) -> None:
-    """Raises `InvalidRequest` unless the results are those of the last turn's calls, one each."""
+async def _wrong_results(store: HistoryStore, asked: Asked, view: View) -> InvalidRequest | None:
+    """What is wrong with results that are not those of the last turn's calls, one for each."""
     last = _newest(view)
     if last is not None and asked.replaces is not None:  # it is the one before that called
         number = last.below
         last = next((a for a in view.answers if a.number == number), None)
         if last is None and number > 0:
             last = await store.answer(asked.place, number)
-    calls = [call.id for call in last.calls] if last and not last.running else []
-    given = [result.id for result in asked.turn.results]
-    if sorted(calls) != sorted(given):
-        right = f"one for each of {', '.join(calls)}" if calls else "it made none: ask a question"
-        raise InvalidRequest(
-            f"toolResults must answer the calls of the conversation's last turn: {right}.",
-            field="toolResults",
-        )
+    calls = [call.id for call in last.calls] if last and last.finish_reason == "tool_calls" else []
+    if sorted(calls) == sorted(result.id for result in asked.turn.results):
+        return None
+    right = f"one for each of {', '.join(calls)}" if calls else "it ended without any: ask anew"
+    return InvalidRequest(
+        f"toolResults must answer the calls of the conversation's last turn: {right}.",
+        field="toolResults",
+    )
 
 
 async def _reap(store: HistoryStore, place: Place, answer: Answer) -> None:

@@ -120,13 +120,13 @@ class Turns:
         respond_by = asyncio.get_running_loop().time() + self._limits.respond_within
         if not request.store:
             turn = await self._stateless(caller, request, prompt, model, respond_by)
-            return Response(await turn.join(), None, None, request.result_variable_name)
+            return Response(await turn.join(), None, None, prompt.result_name)
         place = place_of(caller, request)
         brought = request.turn_id is not None
         turn_id = request.turn_id or str(uuid.uuid4())
         order = _Order(place, turn_id, brought, request, prompt, model, respond_by)
         watch = await self._watch(order)
-        return Response(watch, place.conversation, turn_id, request.result_variable_name)
+        return Response(watch, place.conversation, turn_id, prompt.result_name)
 
     async def attach(
         self, place: Place, turn_id: str, position: Position, *, whole: bool = False
@@ -160,6 +160,8 @@ class Turns:
                 async with asyncio.timeout(STOP_SECONDS):
                     await turn.over.wait()
             except TimeoutError:
+                if await self._is_deleted(place):
+                    raise NotFound("There is no such turn.") from None
                 return TurnState(turn_id, running=True, finish_reason=None, usage=None)
         else:
             with contextlib.suppress(TimeoutError):
@@ -247,16 +249,19 @@ class Turns:
     async def _running_here(self, place: Place, turn_id: str) -> Turn | None:
         """The turn, where it runs on this instance, and nobody deleted its conversation."""
         turn = self._running.get(place, turn_id)
-        if turn is None:
+        # Its own next write would tell, but up to 2 s later.
+        if turn is not None and await self._is_deleted(place):
+            self.deleted(place)
             return None
-        # Its own next write would tell, but up to 2 s later. What does not answer hides no turn.
+        return turn
+
+    async def _is_deleted(self, place: Place) -> bool:
+        """Whether a running turn's conversation is gone; a store that is silent hides no turn."""
         with contextlib.suppress(StoreUnavailable, TimeoutError):
             async with asyncio.timeout(HEAD_SECONDS):
                 head = await self._store.head(place)
-            if head is None or head.deleted:
-                self.deleted(place)
-                return None
-        return turn
+            return head is None or head.deleted
+        return False
 
     def _asked(self, order: _Order, digest: str) -> Asked:
         request, prompt = order.request, order.prompt
@@ -273,7 +278,7 @@ class Turns:
             digest=digest,
             action=prompt.action.name,
             model=prompt.model,
-            result_name=request.result_variable_name,
+            result_name=prompt.result_name,
             question=request.user_prompt,
             title=_title(request.user_prompt),
             results=request.tool_results,
@@ -346,7 +351,7 @@ class Turns:
             turn = Turn(
                 turn_id=str(uuid.uuid4()),
                 digest="",
-                result_name=request.result_variable_name,
+                result_name=prompt.result_name,
                 model=model,
                 request=prompt.render(()),
                 buffer=buffer,

@@ -195,6 +195,44 @@ async def test_tool_calls_are_shown_with_their_arguments(
         await chat.reload()
 
 
+async def test_results_of_tools_stand_where_a_question_would(
+    open_chat: OpenChat, open_web: Web, model: Simulator
+) -> None:
+    chat = await open_chat(open_web.url)
+    await model.script({"kind": "tool", "name": "find", "arguments": "{}"})
+    fields: dict[str, Any] = {"options": {"tools": [FIND]}}
+    await chat.begin("Find tea", **fields)
+    await chat.finished()
+    await expect(chat.notice).to_contain_text("asked for a tool, and this page has none")
+    await model.script({"kind": "say", "text": "Green tea."})
+    code = """
+    const chat = new client.ChatClient();
+    const { items } = await chat.messages(given);
+    const toolResults = items[0].toolCalls.map(({ id }) => ({ id, content: '{"found":"<b>tea"}' }));
+    for await (const event of chat.run({ conversationId: given, toolResults })) {
+      if (event.type === "end") return event.finishReason;
+    }
+    """
+    assert await chat.evaluate(code, chat.conversation) == "stop"
+    await chat.reload()
+    await expect(chat.answers).to_have_text(["", "Green tea."])
+    await expect(chat.questions).to_have_text(["Find tea"])
+    # Who made the call has answered it.
+    await expect(chat.notice).to_have_count(0)
+    result = chat.page.locator(".results details")
+    await expect(result.locator("summary")).to_have_text("Result of the tool find")
+    await expect(result.locator("pre")).to_be_hidden()
+    await result.locator("summary").click()
+    await expect(result.get_by_role("group", name="Result of find")).to_have_text(
+        '{ "found": "<b>tea" }', use_inner_text=True
+    )
+    # The page cannot bring results again; it goes on with a question.
+    await expect(chat.page.get_by_role("button", name="Ask again")).to_be_hidden()
+    await chat.asked('[simulate: say text="Yes."]')
+    await expect(chat.answer).to_have_text("Yes.")
+    await expect(chat.page.locator(".answer.newest")).to_have_count(1)
+
+
 async def test_usage_is_shown_on_demand(chat: Chat) -> None:
     await chat.asked('[simulate: say text="one two three"]')
     usage = chat.page.locator(".usage")

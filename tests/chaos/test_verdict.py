@@ -89,6 +89,19 @@ def stopped(case: Case, status: int, **answer: Any) -> None:
     case.ended("cancelled", TEXT[:9])
 
 
+def told_the_error_before(case: Case, *, told: bool = True) -> None:
+    """Its caller left after the `error`, and came back for what was left: the `end`."""
+    case.turn.plan = replace(PLAN, end="error")
+    case.store("error", TEXT[:9], error="model_unavailable")
+    case.ask.finished = False
+    rest = replace(seen("", None, way="attach", at=12.5, before=TEXT[:9]), text="", marks=[])
+    end = seen(TEXT[:9], "error").end
+    case.turn.sightings = [
+        replace(seen(TEXT[:9], None), error="model_unavailable" if told else ""),
+        replace(rest, end=end, parting="end"),
+    ]
+
+
 SPOILS: list[tuple[str, Spoil]] = [
     # Nothing is left busy.
     ("busy", lambda c: setattr(c.final, "waited", float("inf"))),
@@ -161,6 +174,7 @@ SPOILS: list[tuple[str, Spoil]] = [
             lambda c: c.turn.sightings[0].marks.append((28.0, 18)),
         ),
     ),
+    ("told_otherwise", lambda c: told_the_error_before(c, told=False)),
     ("told_otherwise", lambda c: stopped(c, 200, state="ended", finishReason="stop")),
     ("told_otherwise", lambda c: stopped(c, 200, state="running", finishReason=None)),
     # The model is asked once.
@@ -256,6 +270,7 @@ def replaced(case: Case) -> None:
 
 
 ALLOWED: list[tuple[str, Spoil]] = [
+    ("told the error before it came back", told_the_error_before),
     ("killed", killed),
     (
         "killed, and what was seen since the last checkpoint is lost",

@@ -1,6 +1,7 @@
 """Switching between conversations, deleting them, asking again."""
 
 import re
+from typing import Any
 
 import aiohttp
 import pytest
@@ -179,8 +180,38 @@ async def test_an_answer_that_still_runs_is_seen_to_its_end(
             await screen.until("^a b$")
             await screen.until(r"^Tool call: find\(\{\}\)$")
             await screen.until(r"^Sources$\n^\[1\] T https://e.com/t$\n^\[2\] 7$")
-            await screen.until("^The model asks for tools, which the console cannot run.")
+            await screen.until("^The model asks for the tool find, which the console cannot run.")
             await screen.prompted()
+
+
+async def test_calls_and_their_results_are_said_of_earlier_answers(
+    open_screen: OpenScreen, signed_in: str, session: aiohttp.ClientSession, model: Simulator
+) -> None:
+    function = {"name": "find", "parameters": {}}
+    fields: dict[str, Any] = {
+        "conversationId": "tools",
+        "options": {"tools": [{"type": "function", "function": function}]},
+    }
+    api = Api(session, signed_in)
+    call = {"kind": "tool", "name": "find", "arguments": '{"what":"tea"}'}
+    await model.script(call)
+    reply = await api.chat("Find tea", **fields)
+    [made] = [event["id"] for event in reply.events if event["type"] == "tool_call"]
+    async with open_screen("--conversation", "tools", url=signed_in) as screen:
+        await screen.until(r'^Tool call: find\(\{"what":"tea"\}\)$')
+        await screen.until("^The model asks for the tool find, which")
+        await screen.prompted()
+    await model.script({"kind": "say", "text": "Green tea."})
+    results = {"toolResults": [{"id": made, "content": "green,\n black"}]}
+    assert (await api.call("POST", "/chat", fields | results)).status == 200
+    async with open_screen("--conversation", "tools", url=signed_in) as screen:
+        await screen.until(r"^Tool call: find")
+        await screen.until(r"^Tool result: green, black$")
+        await screen.until(r"^Green tea\.$")
+        await screen.prompted()
+        assert "which the console cannot run" not in screen.text
+        screen.enter("/retry")
+        await screen.until("^There is no question yet that could be asked again.")
 
 
 async def test_ends_are_said_of_earlier_answers_too(

@@ -1,6 +1,7 @@
 """Commands, lists and ends: what is read from a line, and what is said."""
 
 import io
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -76,6 +77,32 @@ def test_what_was_chosen():
 def test_every_end_has_words_and_a_code(reason: str):
     assert end_words(End("", reason, "", None), None)
     assert exit_code(reason) not in (Exit.OK, Exit.ERROR, Exit.USAGE)
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        ((), "The model asks for tools, which the console cannot run."),
+        (("find",), "The model asks for the tool find, which"),
+        (("find", "find"), "The model asks for the tool find, which"),
+        (("find", "{0}\x1b[2J"), "The model asks for the tools find, {0}[2J, which"),
+        (("x" * 300,), f"for the tool {'x' * 199}…, which"),
+    ],
+)
+def test_which_tools_an_answer_ended_in(names: tuple[str, ...], said: str):
+    words = end_words(End("", "tool_calls", "", None), None, tools=names)
+    assert words is not None
+    assert said in words
+
+
+def test_the_result_is_whatever_its_name_is():
+    end = {"type": "end", "position": "1.2", "finishReason": "stop", "result": {"summary": "yes"}}
+    decoded = decode(json.dumps(end))
+    assert isinstance(decoded, End)
+    assert decoded.text == "yes"
+    decoded = decode(json.dumps(end | {"result": {}}))
+    assert isinstance(decoded, End)
+    assert decoded.text == ""
 
 
 def test_other_ends():

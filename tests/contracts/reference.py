@@ -84,7 +84,8 @@ class Talk:
             count=count + (0 if turn.replaces else 2),
             indexed=0 if self.place.owner is None else updated,
         )
-        self.questions[number] = Question(number, turn.turn_id, now, turn.question)
+        text = "" if turn.results else turn.question
+        self.questions[number] = Question(number, turn.turn_id, now, text, turn.results)
         hides = None
         if turn.replaces is not None:
             replaced = turn.replaces

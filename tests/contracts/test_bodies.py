@@ -10,6 +10,7 @@ from shared.history.codec import MAX_BODY_BYTES, PART_BYTES, decode_runs, encode
 from shared.history.memory import MemoryRows
 from shared.history.rows import Rows
 from shared.history.store import Store
+from shared.messages import ToolResult
 from tests.contracts.acting import MINE, NOW, USAGE, answer_of, begin, stored
 
 SIZES = sorted(
@@ -58,6 +59,13 @@ async def test_any_text(store: Store, text: str) -> None:
     assert (view.questions[0].text, view.answers[0].text) == (text, text)
 
 
+@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS.keys())
+async def test_any_text_as_a_result(store: Store, text: str) -> None:
+    results = (ToolResult(id=text, content=text), ToolResult(id="b", content=text * 2000))
+    await begin(store, results=results)
+    assert (await store.read(MINE, 2)).questions[0].results == results
+
+
 async def test_lone_surrogates_become_replacement_characters(store: Store) -> None:
     begun = await begin(store, question="a\ud800b", title="t\udfff", model="m\ud800")
     view = await store.read(MINE, 2)
@@ -65,6 +73,10 @@ async def test_lone_surrogates_become_replacement_characters(store: Store) -> No
     assert view.head == begun.head
     assert view.answers == (begun.answer,)
     assert (begun.head.title, begun.answer.model) == ("t\ufffd", "m\ufffd")
+    results = (ToolResult(id="\ud800", content="a\udfffb"),)
+    await begin(store, "t2", results=results)
+    view = await store.read(MINE, 2)
+    assert view.questions[0].results == (ToolResult(id="\ufffd", content="a\ufffdb"),)
 
 
 @settings(

@@ -58,7 +58,14 @@ async def test_a_question_that_cannot_be_read_takes_its_answer_with_it(
 ) -> None:
     for n in (1, 2):
         await whole_turn(store, f"t{n}", now=NOW + n)
-    junks: list[Mapping[str, Value]] = [{"size": 2, "b0": b"\xc3\x28"}, {"size": "x"}]
+    junks: list[Mapping[str, Value]] = [
+        {"size": 2, "b0": b"\xc3\x28"},
+        {"size": "x"},
+        {"results": True, "size": 2, "b0": b"[{"},
+        {"results": True, "size": 11, "b0": b'[{"id":"a"}'},
+        {"results": True, "size": 2, "b0": b"{}"},
+        {"results": 1, "size": 2, "b0": b"[]"},
+    ]
     for junk in junks:
         await rows.write(keys.partition(MINE), [Merge(keys.message("c1", 0), junk, "*")])
         view = await store.read(MINE, 40)

@@ -41,6 +41,7 @@ from shared.history.memory import MemoryRows
 from shared.history.rows import Rows
 from shared.history.store import Store
 from shared.history.table import TableRows
+from shared.messages import ToolResult
 from shared.settings import Storage
 from tests.contracts.acting import NOW, USAGE, new_turn
 from tests.contracts.reference import Refused, Talk
@@ -164,7 +165,10 @@ class StoreMachine(RuleBasedStateMachine):
             return multiple()
         self.now += later
         new = new_turn(
-            f"t{turn}", nonce=f"n{next(self.nonces)}", replaces=newest if replacing else None
+            f"t{turn}",
+            nonce=f"n{next(self.nonces)}",
+            replaces=newest if replacing else None,
+            results=(ToolResult(id="a", content=f"r{turn}"),) if turn % 3 == 2 else (),
         )
         wanted = self.expected(talk, lambda: talk.begin(view.head, new, self.now))
         begun = self.write(wanted, self.store.begin(talk.place, view.head, new, self.now))

@@ -11,7 +11,7 @@ from shared.history.base import LEASE_MARGIN_MS, LEASE_MS, Conflict, Place
 from shared.history.codec import encode_runs
 from shared.history.rows import Rows
 from shared.history.store import Store
-from shared.messages import Document
+from shared.messages import Document, ToolResult
 from tests.contracts.acting import (
     ANONYMOUS,
     MINE,
@@ -64,6 +64,26 @@ async def test_a_turn_that_begins_is_read_as_it_was_written(store: Store, place:
     assert (question.text, question.turn_id, question.created) == ("question t1", "t1", NOW)
     assert await store.find(place, "t1") == 1
     assert await store.answer(place, 1) == begun.answer
+
+
+async def test_a_turn_of_results_is_read_as_it_was_written(store: Store) -> None:
+    call = ToolCall(0, "a", "find", "{}")
+    called = await finish(store, await begin(store), call, reason="tool_calls")
+    assert called.answer.calls == (call,)
+    results = (
+        ToolResult(id="a", content='{"found": "tea"}\n\u2028\x00😀'),
+        ToolResult(id="", content=""),
+    )
+    begun = await begin(store, "t2", question="", results=results)
+    view = await store.read(MINE, 40)
+    assert view.answers == (begun.answer, called.answer)
+    asked, before = view.questions
+    assert (asked.number, asked.turn_id, asked.text, asked.results) == (2, "t2", "", results)
+    assert (before.text, before.results) == ("question t1", ())
+    assert view.head is not None
+    assert (view.head.title, view.head.count) == ("title t1", 4)
+    await store.undo(begun)
+    assert [q.turn_id for q in (await store.read(MINE, 40)).questions] == ["t1"]
 
 
 async def test_checkpoints_and_the_end_are_read_as_they_were_written(store: Store) -> None:
@@ -314,6 +334,9 @@ async def test_what_is_too_long_is_refused_by_name_or_cut(store: Store) -> None:
     with pytest.raises(PayloadTooLarge) as caught:
         await begin(store, question="ü" * 300_001)
     assert [p.field for p in caught.value.problems] == ["userPrompt"]
+    with pytest.raises(PayloadTooLarge, match="600000") as caught:
+        await begin(store, results=(ToolResult(id="a", content="x" * 600_000),))
+    assert [p.field for p in caught.value.problems] == ["toolResults"]
     with pytest.raises(PayloadTooLarge) as caught:
         await begin(store, body=encode_runs([Delta("x" * 600_000)]))
     assert [p.field for p in caught.value.problems] == ["context"]

@@ -2,15 +2,16 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
 
 from local.simulator import Simulator
-from tests.e2e.client import Api
+from tests.e2e.client import JSON, Api
 from tests.e2e.conftest import MODEL_KEY, ROOT, StartApi, StartHost
 
-ACTIONS = {
+ACTIONS: dict[str, Any] = {
     "default": {"title": "Chat", "systemPrompt": "Be plain."},
     "poem": {
         "title": "A poem",
@@ -23,6 +24,18 @@ ACTIONS = {
         "callerFields": ["systemPrompt"],
     },
     "other": {"connection": "OTHER"},
+    "finder": {
+        "deploymentName": "chat",
+        "resultVariableName": "found",
+        "options": {
+            "tools": [{"type": "function", "function": {"name": "find", "parameters": {}}}],
+            "seed": 7,
+            "top_p": 0.5,
+        },
+        "callerFields": ["options"],
+    },
+    "closed": {"options": {"top_p": 0.5}},
+    "wrong": {"options": {"safe_prompt": True}},
 }
 
 
@@ -55,7 +68,10 @@ async def test_actions(
             "items": [
                 {"name": "default", "title": "Chat", "description": ""},
                 {"name": "poem", "title": "A poem", "description": "Writes a poem."},
-                {"name": "other", "title": "other", "description": ""},
+                *(
+                    {"name": name, "title": name, "description": ""}
+                    for name in ("other", "finder", "closed", "wrong")
+                ),
             ]
         }
         reply = await api.chat("tea", action="poem")
@@ -76,6 +92,55 @@ async def test_actions(
         assert (record.style, record.deployment) == ("openai", "gpt-4o-mini")
 
 
+async def test_what_an_action_sets_for_its_callers(
+    start_host: StartHost,
+    session: aiohttp.ClientSession,
+    model: Simulator,
+    app: Path,
+    conversation: str,
+) -> None:
+    async with start_host(app) as host:
+        api = Api(session, host.url)
+        fields = {"conversationId": conversation, "action": "finder"}
+        await model.script({"kind": "tool", "name": "find"})
+        reply = await api.chat("Find tea", **fields)
+        assert reply.end["finishReason"] == "tool_calls"
+        assert reply.end["result"] == {"found": ""}
+        body = (await model.requests())[-1].body
+        assert body["tools"] == ACTIONS["finder"]["options"]["tools"]
+        assert (body["model"], body["seed"], body["top_p"]) == ("chat", 7, 0.5)
+        # The tools are the action's for what its calls gave, too.
+        call = next(event for event in reply.events if event["type"] == "tool_call")
+        await model.script({"kind": "say", "text": "green"})
+        results = {"toolResults": [{"id": call["id"], "content": "tea"}], "turnId": "t2"}
+        whole = await api.call("POST", "/chat", fields | results, accept=JSON)
+        assert whole.json()["found"] == "green"
+        assert (await model.requests())[-1].body["tools"] == body["tools"]
+        # Who attaches gets the name that the turn began with.
+        path = f"/conversations/{conversation}/turns/t2/stream"
+        assert (await api.call("GET", path, accept=JSON)).json()["found"] == "green"
+        # A caller's own wins, field by field.
+        own: dict[str, Any] = {
+            "options": {"random_seed": 8, "stop": "x"},
+            "resultVariableName": "mine",
+        }
+        reply = await api.chat("tea", store=False, action="finder", **own)
+        assert set(reply.end["result"]) == {"mine"}
+        body = (await model.requests())[-1].body
+        assert (body["seed"], body["top_p"], body["stop"]) == (8, 0.5, "x")
+        assert "tools" in body
+        locked = await api.chat("tea", action="closed", options={"top_p": 1})
+        locked.problem(403, "field_locked", "options")
+        asked = len(await model.requests())
+        wrong = await api.chat("tea", action="wrong")
+        assert "options.safe_prompt" in wrong.problem(500, "misconfigured")["detail"]
+        assert len(await model.requests()) == asked
+        ready = await api.call("GET", "/health?probe=ready")
+        assert ready.status == 503
+        details = [failure["detail"] for failure in ready.json()["failures"]]
+        assert any("actions.json, other.connection" in detail for detail in details)
+
+
 async def test_bad_actions_are_told_by_name(
     start_host: StartHost, session: aiohttp.ClientSession, app: Path
 ) -> None:
@@ -84,8 +149,7 @@ async def test_bad_actions_are_told_by_name(
         api = Api(session, host.url)
         for reply in (await api.chat("tea"), await api.call("GET", "/actions")):
             detail = reply.problem(500, "misconfigured")["detail"]
-            assert "actions.json" in detail
-            assert "sistemPrompt" in detail
+            assert detail.startswith("actions.json, poem.sistemPrompt: there is no such field; ")
         assert (await api.call("GET", "/health")).status == 200
 
 

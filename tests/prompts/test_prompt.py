@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import FieldLocked, InvalidRequest, PayloadTooLarge
-from shared.messages import ChatRequest, Document, Message, Options
+from shared.messages import ChatRequest, Document, Message, Options, ToolResult
 from shared.prompts.actions import Action
 from shared.prompts.prompt import check_locks, make_prompt
 from shared.settings import LOCKABLE_FIELDS, Limits, Settings
@@ -68,6 +68,56 @@ def test_the_actions_defaults() -> None:
     assert [m["content"] for m in asked.messages] == ["Be kind.", "before", "Q: Hi"]
     assert asked.parameters == {"temperature": 0.2, "max_completion_tokens": 9}
     assert asked.chosen == frozenset()
+
+
+def test_the_actions_options_are_defaults_field_by_field() -> None:
+    tools = [{"type": "function", "function": {"name": "f"}}]
+    with_options = action(options={"tools": tools, "seed": 1, "top_p": 0.5}, temperature=0.2)
+    asked = make_prompt(with_options, ChatRequest(user_prompt="Hi"), "gpt", LIMITS).render(())
+    assert asked.parameters == {"tools": tools, "seed": 1, "top_p": 0.5, "temperature": 0.2}
+    assert asked.chosen == frozenset()
+    for name in ("seed", "random_seed"):  # two names for one field
+        own = msgspec.convert({name: 2, "stop": "x"}, Options)
+        request = ChatRequest(user_prompt="Hi", options=own)
+        asked = make_prompt(with_options, request, "gpt", LIMITS).render(())
+        assert asked.parameters == {
+            "tools": tools,
+            name: 2,
+            "top_p": 0.5,
+            "temperature": 0.2,
+            "stop": "x",
+        }
+        assert asked.chosen == {name, "stop"}
+
+
+def test_the_name_of_the_result() -> None:
+    named = action(result_name="summary")
+    for action_, own, name in (
+        (ACTION, None, "response"),
+        (named, None, "summary"),
+        (named, "text", "text"),
+        (ACTION, "text", "text"),
+    ):
+        request = ChatRequest(user_prompt="Hi", result_variable_name=own)
+        assert make_prompt(action_, request, "gpt", LIMITS).result_name == name
+
+
+def test_results_of_calls_take_no_template() -> None:
+    given = (ToolResult(id="a", content="x" * 91), ToolResult(id="b", content=""))
+    request = ChatRequest(user_prompt="", tool_results=given)
+    templated = action(prompt_template="Template of some length: @@userPrompt")
+    made = make_prompt(templated, request, "gpt", LIMITS)
+    before = ({"role": "user", "content": "q"},)
+    assert made.render(before).messages[1:] == (
+        *before,
+        {"role": "tool", "tool_call_id": "a", "content": "x" * 91},
+        {"role": "tool", "tool_call_id": "b", "content": ""},
+    )
+    # Nine of the limit are the system prompt's.
+    longer = msgspec.structs.replace(request, tool_results=(*given, *given[:1]))
+    with pytest.raises(PayloadTooLarge, match="tool results") as raised:
+        make_prompt(templated, longer, "gpt", LIMITS)
+    assert raised.value.problems[0].field == "toolResults"
 
 
 def test_context_is_rendered_and_cited_without_its_content() -> None:

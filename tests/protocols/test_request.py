@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import InvalidRequest
-from shared.messages import ChatRequest, Document, Message, Options
-from shared.protocols.native.request import RESULT_FIELDS, ChatBody, parse
+from shared.messages import RESULT_FIELDS, ChatRequest, Document, Message, Options, ToolResult
+from shared.protocols.native.request import ChatBody, parse
 
 HELLO = {"userPrompt": "Hello"}
 
@@ -135,7 +135,7 @@ def test_other_names_and_forms() -> None:
         ({"user_prompt": "x"}, "user_prompt", "There is no field user_prompt. The fields are: us"),
         ({"x" * 200: 1}, "x" * 80, "There is no field"),
         ({"a`b": 1}, "a`b", "There is no field"),
-        ({"toolResults": []}, "toolResults", "There is no field toolResults"),
+        ({"toolResults": []}, "toolResults", "instead of userPrompt"),
     ],
     ids=lambda value: str(value)[:50],
 )
@@ -146,6 +146,54 @@ def test_what_is_wrong_and_what_would_be_right(
     assert named == field
     assert said in message
     assert "`" not in message.replace("a`b", "")
+
+
+RESULTS = [{"id": "call_1", "content": "18°"}, {"id": "call_2", "content": ""}]
+
+
+def results_body(**fields: Any) -> bytes:
+    return json.dumps({"conversationId": "c", "toolResults": RESULTS} | fields).encode()
+
+
+def test_results_of_calls() -> None:
+    expected = ChatRequest(
+        user_prompt="",
+        tool_results=(ToolResult(id="call_1", content="18°"), ToolResult(id="call_2", content="")),
+        conversation_id="c",
+    )
+    assert parse(results_body()) == expected
+    absent = dict.fromkeys(("userPrompt", "context", "promptTemplate", "history", "store"))
+    assert parse(results_body(**absent)) == expected
+    assert parse(results_body(replaces="t")).replaces == "t"
+    assert parse(results_body(options={"top_p": 1}, temperature=0)).temperature == 0
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "said"),
+    [
+        ({"userPrompt": "Hello"}, "toolResults", "send one of them"),
+        ({"userPrompt": ""}, "toolResults", "send one of them"),
+        ({"toolResults": None}, "userPrompt", "must not be blank"),
+        ({"toolResults": []}, "toolResults", "one result for each call"),
+        ({"toolResults": [*RESULTS, RESULTS[0]]}, "toolResults", "'call_1' has two"),
+        ({"toolResults": RESULTS[0]}, "toolResults", "got object"),
+        ({"toolResults": [{"id": "a"}]}, "toolResults[0]", "required field content"),
+        ({"toolResults": [{"id": 1, "content": ""}]}, "toolResults[0].id", "got int"),
+        ({"toolResults": [{"id": "a", "content": None}]}, "toolResults[0].content", "got null"),
+        ({"toolResults": [{"id": "", "content": "", "n": 1}]}, "toolResults[0].n", "no field"),
+        ({"conversationId": None}, "conversationId", "send its conversationId"),
+        ({"conversationId": None, "store": False}, "toolResults", "store: false"),
+        ({"context": "c"}, "context", "put it into a result"),
+        ({"context": []}, "context", "put it into a result"),
+        ({"promptTemplate": "@@userPrompt"}, "promptTemplate", "there is none"),
+        ({"history": []}, "history", "the stored history"),
+    ],
+    ids=lambda value: str(value)[:50],
+)
+def test_what_is_wrong_with_results(fields: dict[str, Any], field: str, said: str) -> None:
+    named, message = problem(results_body(**fields))
+    assert named == field
+    assert said in message
 
 
 @pytest.mark.parametrize("name", sorted(RESULT_FIELDS))

@@ -117,6 +117,26 @@ async def test_the_grace_begins_when_the_last_watcher_elsewhere_has_gone() -> No
 
 
 @in_virtual_time
+async def test_a_watcher_elsewhere_sees_new_text_soon_after_it_was_checkpointed() -> None:
+    owner, other, model, _listener = await running()
+    watcher = await other.attach("t1")
+    stored: dict[str, float] = {}
+    shown: dict[str, float] = {}
+    for tick in range(200):
+        if tick % 7 == 0 and tick < 63:
+            model.say("bcdefghij"[tick // 7])
+        await asyncio.sleep(0.1)
+        for letter in (await owner.stored()).text:
+            stored.setdefault(letter, now())
+        for letter in watcher.text:
+            shown.setdefault(letter, now())
+    assert [*stored] == [*shown] == [*"abcdefghij"]
+    assert all(shown[letter] - stored[letter] <= 2.5 for letter in stored)
+    model.finish()
+    assert (await watcher.ended()).text == "abcdefghij"
+
+
+@in_virtual_time
 async def test_a_mark_is_written_every_ten_seconds_however_many_watch() -> None:
     _owner, other, model, _listener = await running()
     third = Instance(other.rows)

@@ -71,6 +71,7 @@ async def running_stack() -> AsyncIterator[Stack]:
         settings = AppSettings({}).completed(
             simulator=simulator.url, storage=storage.connection_string
         )
+        settings |= {"CHAT_CALLER_FIELDS": "options"}
         host = await stack.enter_async_context(running_host(ROOT, env=settings, inherit_env=False))
         proxy = await stack.enter_async_context(principal_proxy(host.url))
         yield Stack(f"{proxy}/api", simulator)

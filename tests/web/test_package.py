@@ -93,7 +93,7 @@ import {
   ChatClient, ChatError, EventStreamParser, newId,
   type ChatEvent, type ChatRequest, type Citation, type ClientOptions, type Conversation,
   type FinishReason, type FollowOptions, type HeaderFields, type Message, type ToolCall,
-  type TurnError, type TurnState, type Usage,
+  type ToolResult, type TurnError, type TurnState, type Usage,
 } from "streaming-chat-client";
 
 const options: ClientOptions = {
@@ -122,6 +122,9 @@ const request: ChatRequest = {
   history: [{ role: "user", content: "x" }], context: [{ content: "c", title: "t" }],
   options: { top_p: 1 }, onDisconnect: "cancel", replaces: "t", maxCompletionTokens: 5,
 };
+const results: ToolResult[] = [{ id: "call_1", content: "18°" }];
+const goingOn: ChatRequest = { conversationId: "c", toolResults: results, replaces: "t" };
+for await (const event of chat.run(goingOn)) told(event);
 const following: FollowOptions = {
   signal: AbortSignal.timeout(5), onReconnect: (attempt: number) => void attempt,
 };
@@ -157,6 +160,9 @@ WRONG = {
     'chat.run({ userPrompt: "Hi", onDisconnect: "stop" });': "TS2322",
     'chat.run({ userPrompt: "Hi", history: [{ role: "system", content: "x" }] });': "TS2322",
     'chat.run({ userPrompt: "Hi" }, { signal: new AbortController() });': "TS2740",
+    'chat.run({ conversationId: "c", userPrompt: "Hi", toolResults: [] });': "TS2345",
+    'chat.run({ toolResults: [{ id: "a", content: "b" }] });': "TS2345",
+    'chat.run({ conversationId: "c", toolResults: [{ id: "a" }] });': "TS2741",
     'chat.attach("c");': "TS2554",
     'chat.attach("c", "t", { after: 5 });': "TS2322",
     'chat.rename("c");': "TS2554",

@@ -63,6 +63,22 @@ async def test_a_turn(run_sample: RunSample, stack: Stack) -> None:
     assert "".join((await ended(run_sample, "Run a turn 1")).shown) == "one two three"
 
 
+async def test_tools(run_sample: RunSample, stack: Stack) -> None:
+    call = {"kind": "tool", "name": "weather", "arguments": '{"city": "Rome"}'}
+    await stack.model.script(call, call)
+    await stack.model.script(SAY)
+    assert "".join((await ended(run_sample, "Tools 1")).shown) == "one two three"
+    [_, asked] = await stack.model.requests()
+    assert [m["role"] for m in asked.body["messages"]] == [
+        "system",
+        "user",
+        "assistant",
+        "tool",
+        "tool",
+    ]
+    assert asked.body["messages"][-1]["content"] == "18 °C, sunny"
+
+
 async def test_attaching_to_the_turn_that_runs(run_sample: RunSample, stack: Stack) -> None:
     await stack.model.script(SAY, HOLD)
     async with run_sample("Run a turn 1") as before:

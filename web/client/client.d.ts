@@ -37,8 +37,15 @@ export function newId(): string;
  * )} ChatEvent
  */
 /**
- * The body of `POST /api/chat`; docs/api.md says what each field means.
- * @typedef {{userPrompt: string, conversationId?: string, turnId?: string, action?: string,
+ * What one of the model's calls gave; `id` is the call's.
+ * @typedef {{id: string, content: string}} ToolResult
+ */
+/**
+ * The body of `POST /api/chat`; docs/api.md says what each field means. A turn answers a
+ * `userPrompt`, or goes on with `toolResults`.
+ * @typedef {({userPrompt: string, toolResults?: undefined}
+ *   | {toolResults: ToolResult[], conversationId: string, userPrompt?: undefined}) & {
+ *   conversationId?: string, turnId?: string, action?: string,
  *   connection?: string, model?: string, deploymentName?: string, systemPrompt?: string,
  *   promptTemplate?: string, options?: Record<string, unknown>,
  *   history?: {role: "user" | "assistant", content: string}[],
@@ -47,10 +54,12 @@ export function newId(): string;
  *   store?: boolean, onDisconnect?: "finish" | "cancel"}} ChatRequest
  */
 /**
- * A stored message; times are RFC 3339, in UTC. What comes after `createdAt` is an answer's.
+ * A stored message; times are RFC 3339, in UTC. `toolCallId` is the call's that a `tool` message
+ * answers, and what comes after it is an answer's.
  * @typedef {{role: "user" | "assistant" | "tool", content: string, turnId: string,
- *   createdAt: string, state?: "running" | "ended", finishReason?: FinishReason, usage?: Usage,
- *   reasoning?: string, citations?: Citation[], toolCalls?: ToolCall[], error?: TurnError}} Message
+ *   createdAt: string, toolCallId?: string, state?: "running" | "ended",
+ *   finishReason?: FinishReason, usage?: Usage, reasoning?: string,
+ *   citations?: Citation[], toolCalls?: ToolCall[], error?: TurnError}} Message
  */
 /**
  * One conversation; only `conversation` and `rename` say which turn runs in it.
@@ -326,10 +335,24 @@ export type ChatEvent = {
     result: Record<string, string>;
 });
 /**
- * The body of `POST /api/chat`; docs/api.md says what each field means.
+ * What one of the model's calls gave; `id` is the call's.
  */
-export type ChatRequest = {
+export type ToolResult = {
+    id: string;
+    content: string;
+};
+/**
+ * The body of `POST /api/chat`; docs/api.md says what each field means. A turn answers a
+ * `userPrompt`, or goes on with `toolResults`.
+ */
+export type ChatRequest = ({
     userPrompt: string;
+    toolResults?: undefined;
+} | {
+    toolResults: ToolResult[];
+    conversationId: string;
+    userPrompt?: undefined;
+}) & {
     conversationId?: string;
     turnId?: string;
     action?: string;
@@ -354,13 +377,15 @@ export type ChatRequest = {
     onDisconnect?: "finish" | "cancel";
 };
 /**
- * A stored message; times are RFC 3339, in UTC. What comes after `createdAt` is an answer's.
+ * A stored message; times are RFC 3339, in UTC. `toolCallId` is the call's that a `tool` message
+ * answers, and what comes after it is an answer's.
  */
 export type Message = {
     role: "user" | "assistant" | "tool";
     content: string;
     turnId: string;
     createdAt: string;
+    toolCallId?: string;
     state?: "running" | "ended";
     finishReason?: FinishReason;
     usage?: Usage;

@@ -61,8 +61,16 @@ const REDIRECTS = new Set([301, 302, 303, 307, 308]);
  */
 
 /**
- * The body of `POST /api/chat`; docs/api.md says what each field means.
- * @typedef {{userPrompt: string, conversationId?: string, turnId?: string, action?: string,
+ * What one of the model's calls gave; `id` is the call's.
+ * @typedef {{id: string, content: string}} ToolResult
+ */
+
+/**
+ * The body of `POST /api/chat`; docs/api.md says what each field means. A turn answers a
+ * `userPrompt`, or goes on with `toolResults`.
+ * @typedef {({userPrompt: string, toolResults?: undefined}
+ *   | {toolResults: ToolResult[], conversationId: string, userPrompt?: undefined}) & {
+ *   conversationId?: string, turnId?: string, action?: string,
  *   connection?: string, model?: string, deploymentName?: string, systemPrompt?: string,
  *   promptTemplate?: string, options?: Record<string, unknown>,
  *   history?: {role: "user" | "assistant", content: string}[],
@@ -72,10 +80,12 @@ const REDIRECTS = new Set([301, 302, 303, 307, 308]);
  */
 
 /**
- * A stored message; times are RFC 3339, in UTC. What comes after `createdAt` is an answer's.
+ * A stored message; times are RFC 3339, in UTC. `toolCallId` is the call's that a `tool` message
+ * answers, and what comes after it is an answer's.
  * @typedef {{role: "user" | "assistant" | "tool", content: string, turnId: string,
- *   createdAt: string, state?: "running" | "ended", finishReason?: FinishReason, usage?: Usage,
- *   reasoning?: string, citations?: Citation[], toolCalls?: ToolCall[], error?: TurnError}} Message
+ *   createdAt: string, toolCallId?: string, state?: "running" | "ended",
+ *   finishReason?: FinishReason, usage?: Usage, reasoning?: string,
+ *   citations?: Citation[], toolCalls?: ToolCall[], error?: TurnError}} Message
  */
 
 /**

@@ -33,10 +33,10 @@ def choose_form(accept: str | None, *, through_static_web_apps: bool) -> tuple[F
     The highest `q` wins, then the first listed. Static Web Apps buffers text/plain, so that text
     goes through it as bytes, unless text/plain was asked for by name.
     """
-    asked = _qualities(accept if accept and accept.strip() else "*/*")
+    asked = qualities(accept if accept and accept.strip() else "*/*")
     for name, quality in sorted(asked.items(), key=lambda item: -item[1]):
         for media_type in _WILDCARDS.get(name, (name,)):
-            if quality > 0 and media_type in _FORMS and _quality(media_type, asked) >= quality:
+            if quality > 0 and media_type in _FORMS and quality_of(media_type, asked) >= quality:
                 form, content_type = _FORMS[media_type]
                 if form == "text" and name != "text/plain" and through_static_web_apps:
                     content_type = "application/octet-stream"
@@ -47,7 +47,7 @@ def choose_form(accept: str | None, *, through_static_web_apps: bool) -> tuple[F
     )
 
 
-def _qualities(accept: str) -> dict[str, float]:
+def qualities(accept: str) -> dict[str, float]:
     """The ranges of the header with their `q`, in the order of the header."""
     asked: dict[str, float] = {}
     for item in accept.split(","):
@@ -56,7 +56,7 @@ def _qualities(accept: str) -> dict[str, float]:
     return asked
 
 
-def _quality(media_type: str, asked: dict[str, float]) -> float:
+def quality_of(media_type: str, asked: dict[str, float]) -> float:
     """By the most specific range that the type is in."""
     ranges = (media_type, f"{media_type.partition('/')[0]}/*", "*/*")
     return next((asked[name] for name in ranges if name in asked), 0.0)

@@ -7,12 +7,23 @@ import msgspec
 from msgspec import Meta, Struct
 
 from shared.errors import InvalidRequest
-from shared.messages import ChatRequest, Document, Identifier, Message, Options
-
-RESULT_FIELDS = frozenset(
-    {"conversationId", "turnId", "finishReason", "usage", "citations", "toolCalls", "error"}
+from shared.messages import (
+    RESULT_FIELDS,
+    ChatRequest,
+    Document,
+    Identifier,
+    Message,
+    Options,
+    ResultName,
+    ToolResult,
 )
-"""Fields of the JSON response; the result's variable cannot have one of these names."""
+
+NOT_BESIDE_RESULTS = {
+    "promptTemplate": "it renders a prompt, and with results there is none",
+    "context": "it goes into a prompt, and with results there is none: put it into a result",
+    "history": "the calls that they answer are in the stored history, which it would replace",
+}
+"""Fields that have no meaning beside `toolResults`, and why."""
 
 _EXPECTED = re.compile(r"(?P<what>.*?) - at `(?P<path>[^`]*)`", re.DOTALL)
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>.*)`", re.DOTALL)
@@ -32,6 +43,7 @@ class ChatBody(Struct, kw_only=True, rename="camel", forbid_unknown_fields=True)
     """Every field of the body. `null` means absent."""
 
     user_prompt: str | None = None
+    tool_results: list[ToolResult] | None = None
     conversation_id: Identifier | None = None
     turn_id: Identifier | None = None
     action: Annotated[str, Meta(min_length=1, max_length=128)] | None = None
@@ -45,9 +57,7 @@ class ChatBody(Struct, kw_only=True, rename="camel", forbid_unknown_fields=True)
     context: str | list[Document] | None = None
     temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
     max_completion_tokens: Annotated[int, Meta(ge=1)] | None = None
-    result_variable_name: (
-        Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*\Z", max_length=64)] | None
-    ) = None
+    result_variable_name: ResultName | None = None
     replaces: Identifier | None = None
     store: bool | None = None
     on_disconnect: Literal["finish", "cancel"] | None = None
@@ -56,7 +66,9 @@ class ChatBody(Struct, kw_only=True, rename="camel", forbid_unknown_fields=True)
 def parse(body: bytes) -> ChatRequest:
     """Raises `InvalidRequest` that names the field, what is wrong with it and what is right."""
     given = decode(body, ChatBody)
-    if given.user_prompt is None or not given.user_prompt.strip():
+    if given.tool_results is not None:
+        _check_results(given, given.tool_results)
+    elif given.user_prompt is None or not given.user_prompt.strip():
         raise InvalidRequest("userPrompt must not be blank.", field="userPrompt")
     if given.model and given.deployment_name and given.model != given.deployment_name:
         raise InvalidRequest(
@@ -68,7 +80,8 @@ def parse(body: bytes) -> ChatRequest:
             field="resultVariableName",
         )
     request = ChatRequest(
-        user_prompt=given.user_prompt,
+        user_prompt=given.user_prompt or "",
+        tool_results=tuple(given.tool_results or ()),
         conversation_id=given.conversation_id,
         turn_id=given.turn_id,
         action=given.action or "default",
@@ -81,13 +94,18 @@ def parse(body: bytes) -> ChatRequest:
         context=tuple(given.context) if isinstance(given.context, list) else given.context,
         temperature=given.temperature,
         max_completion_tokens=given.max_completion_tokens,
-        result_variable_name=given.result_variable_name or "response",
+        result_variable_name=given.result_variable_name,
         replaces=given.replaces,
         store=given.store is not False,
         on_disconnect=given.on_disconnect or "finish",
     )
     if not request.store:
         _check_stateless(request)
+    if request.tool_results and request.conversation_id is None:
+        raise InvalidRequest(
+            "toolResults go on with a conversation: send its conversationId.",
+            field="conversationId",
+        )
     return request
 
 
@@ -115,11 +133,41 @@ def _options(given: dict[str, Any] | None) -> Options | None:
         raise _field_error(str(exc), Options, "options") from exc
 
 
+def _check_results(given: ChatBody, results: list[ToolResult]) -> None:
+    """What can be said of results before the conversation is known."""
+    if given.user_prompt is not None:
+        raise InvalidRequest(
+            "toolResults come instead of userPrompt: send one of them.", field="toolResults"
+        )
+    if not results:
+        raise InvalidRequest(
+            "toolResults must hold one result for each call of the last turn.", field="toolResults"
+        )
+    seen: set[str] = set()
+    for result in results:
+        if result.id in seen:
+            raise InvalidRequest(
+                f"toolResults must hold one result for each call: {result.id[:_MAX_SHOWN]!r} has "
+                "two.",
+                field="toolResults",
+            )
+        seen.add(result.id)
+    values = {
+        "promptTemplate": given.prompt_template,
+        "context": given.context,
+        "history": given.history,
+    }
+    for field, why in NOT_BESIDE_RESULTS.items():
+        if values[field] is not None:
+            raise InvalidRequest(f"{field} cannot go with toolResults: {why}.", field=field)
+
+
 def _check_stateless(request: ChatRequest) -> None:
     for field, value in (
         ("conversationId", request.conversation_id),
         ("turnId", request.turn_id),
         ("replaces", request.replaces),
+        ("toolResults", request.tool_results or None),
     ):
         if value is not None:
             raise InvalidRequest(
@@ -149,3 +197,16 @@ def _field_error(text: str, kind: type, parent: str = "") -> InvalidRequest:
     if right and ", got " not in message:
         return InvalidRequest(f"{field} {right}.", field=field)
     return InvalidRequest(f"{field}: {message}.", field=field)
+
+
+def read_value[T](value: Any, kind: type[T], field: str) -> T:
+    """What was decoded, as `kind`; `field` says where it stood. Raises `InvalidRequest`."""
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as exc:
+        raise _field_error(str(exc), kind, field) from exc
+
+
+def read_options(given: dict[str, Any] | None) -> Options | None:
+    """The further fields of the completions request. Raises `InvalidRequest` by field."""
+    return _options(given)

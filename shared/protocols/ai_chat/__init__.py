@@ -1,0 +1,1 @@
+"""The AI Chat Protocol (https://aka.ms/chatprotocol, `@microsoft/ai-chat-protocol`)."""
