@@ -111,6 +111,8 @@ class Finish(Struct, frozen=True):
     reason: FinishReason | None = None
     usage: Usage | None = None
     reasoning_tokens: int = 0
+    filtered: tuple[str, ...] = ()
+    """The categories of the content filter that fired, where it stopped the answer."""
 
 
 class Answering(Struct, frozen=True):

@@ -38,6 +38,7 @@ from shared.turns.turns import TurnLimits, Turns
 
 if TYPE_CHECKING:
     from shared.models.completions import ChatCompletions
+    from shared.models.failover import FailOver
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +55,8 @@ class Services:
         quiet_sdks()
         self.settings = settings
         self._root = root
-        self._models: dict[str, ChatCompletions] = {}
+        self._clients: dict[str, ChatCompletions] = {}
+        self._chains: dict[str, FailOver] = {}
         self._credentials: dict[IdentitySettings, SharedTokens] = {}
         self._background: set[asyncio.Task[Any]] = set()
         self._readiness: tuple[float, asyncio.Task[list[dict[str, str]]]] | None = None
@@ -161,8 +163,8 @@ class Services:
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
-        for model in self._models.values():
-            await model.aclose()
+        for client in self._clients.values():
+            await client.aclose()
         if "rows" in self.__dict__:
             await self.rows.aclose()
         for credential in self._credentials.values():
@@ -188,15 +190,28 @@ class Services:
             )
         return connection, model
 
-    def _model(self, connection: Connection) -> "ChatCompletions":
+    def _model(self, connection: Connection) -> ChatModel:
+        """What answers for a connection: itself, or the chain that its fallback begins."""
+        if connection.fallback is None:
+            return self._client(connection)
+        chain = self._chains.get(connection.name)
+        if chain is None:
+            from shared.models.failover import FailOver
+
+            clients = [self._client(link) for link in self.settings.chain(connection)]
+            chain = FailOver(clients, silence=self.settings.limits.model_timeout)
+            self._chains[connection.name] = chain
+        return chain
+
+    def _client(self, connection: Connection) -> "ChatCompletions":
         """One client for each connection; `CHAT_CONNECTIONS` bounds their number."""
-        model = self._models.get(connection.name)
-        if model is None:
+        client = self._clients.get(connection.name)
+        if client is None:
             token = None
             if connection.signs_in:
                 token = partial(self._token, connection)
-            model = self._models[connection.name] = open_model(connection, token)
-        return model
+            client = self._clients[connection.name] = open_model(connection, token)
+        return client
 
     async def _token(self, connection: Connection) -> str:
         try:
@@ -234,7 +249,7 @@ class Services:
 
     async def _check_model(self) -> None:
         connection = self.settings.connection()
-        await self._model(connection).warm()
+        await self._client(connection).warm()
         if connection.signs_in:
             await self._token(connection)
 
@@ -244,7 +259,7 @@ class Services:
         _ = settings.auth, settings.limits, settings.allowance, settings.allowed_origins
         _ = settings.retention_days
         for name in settings.connection_names:
-            settings.connection(name)
+            settings.chain(settings.connection(name))
         for action in self.actions:
             self._check_action(action)
 

@@ -52,6 +52,8 @@ class Connection(Struct, frozen=True, kw_only=True):
     """None: the identity."""
     scope: str = COGNITIVE_SERVICES_SCOPE
     identity: IdentitySettings = IdentitySettings()
+    fallback: str | None = None
+    """The connection that is asked where this one fails."""
 
     @property
     def signs_in(self) -> bool:
@@ -155,7 +157,32 @@ class Settings:
             api_key=api_key,
             scope=self._connection_value(name, "scope") or COGNITIVE_SERVICES_SCOPE,
             identity=self._identity(name),
+            fallback=self._connection_value(name, "fallback"),
         )
+
+    def chain(self, connection: Connection) -> tuple[Connection, ...]:
+        """The connection, and those that are asked after it, in their order: `<NAME>__fallback`."""
+        chain = [connection]
+        while (name := chain[-1].fallback) is not None:
+            setting = chain[-1].setting("fallback")
+            if name not in self.connection_names:
+                raise Misconfigured(
+                    f"{setting} must name another connection, one of "
+                    f"{', '.join(self.connection_names)}, not {name!r}."
+                )
+            if name in [link.name for link in chain]:
+                raise Misconfigured(
+                    f"{setting} leads back to {name}: {' to '.join(c.name for c in chain)} to "
+                    f"{name} is a circle. Take it away, or name another connection."
+                )
+            fallback = self.connection(name)
+            if fallback.model is None:
+                raise Misconfigured(
+                    f"{fallback.setting('model')} is missing: the deployment or model to ask where "
+                    f"{setting} leads to it."
+                )
+            chain.append(fallback)
+        return tuple(chain)
 
     @cached_property
     def connection_names(self) -> tuple[str, ...]:

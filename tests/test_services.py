@@ -20,6 +20,7 @@ from shared.errors import (
 from shared.history.counters import Counters
 from shared.messages import Caller, ChatRequest
 from shared.models.completions import ChatCompletions
+from shared.models.failover import FailOver
 from shared.services import READINESS_SECONDS, Services, quiet_sdks
 from shared.settings import IdentitySettings, Settings
 from shared.turns.turns import Turns
@@ -121,6 +122,18 @@ async def test_a_connection_has_one_client_and_an_identity_one_source_of_tokens(
     assert other is not made._credential(IdentitySettings())
     assert made.turns is made.turns
     assert made.store is made.store
+    await made.aclose()
+
+
+async def test_a_connection_with_a_fallback_shares_the_clients_of_its_chain(tmp_path: Path) -> None:
+    made = services(tmp_path, AZURE_OPENAI__fallback="OTHER", OTHER__model="m")
+    _, chained = made.prepare(ChatRequest(user_prompt="x"))
+    assert isinstance(chained, FailOver)
+    assert made.prepare(ChatRequest(user_prompt="x"))[1] is chained
+    _, alone = made.prepare(ChatRequest(user_prompt="x", connection="OTHER"))
+    assert isinstance(alone, ChatCompletions)
+    assert [client.connection.name for client in chained._chain] == ["AZURE_OPENAI", "OTHER"]
+    assert chained._chain[1] is alone
     await made.aclose()
 
 
@@ -235,6 +248,7 @@ def test_everything_that_is_wrong_is_named(tmp_path: Path) -> None:
         ({"CHAT_CONNECTIONS": "OTHER NEW"}, "NEW__endpoint"),
         ({"OTHER__kind": "x"}, "OTHER__kind"),
         ({"AZURE_OPENAI_CHAT_DEPLOYMENT": ""}, "AZURE_OPENAI_CHAT_DEPLOYMENT"),
+        ({"KEYLESS__fallback": "NOWHERE"}, "KEYLESS__fallback"),
     ],
 )
 async def test_a_wrong_setting_that_no_part_needed_yet(

@@ -81,6 +81,43 @@ def test_a_further_connection() -> None:
     assert other.setting("endpoint") == "OTHER__endpoint"
 
 
+CHAIN = {"CHAT_CONNECTIONS": "B C", "AZURE_OPENAI__fallback": "B", "B__fallback": "C"} | {
+    f"{name}__{part}": value
+    for name in "BC"
+    for part, value in (("endpoint", "https://a"), ("model", "m"))
+}
+
+
+def chain(**changes: str) -> list[str]:
+    settings = Settings(ENDPOINT | CHAIN | changes)
+    return [connection.name for connection in settings.chain(settings.connection())]
+
+
+def test_fallbacks_make_a_chain() -> None:
+    assert chain() == ["AZURE_OPENAI", "B", "C"]
+    assert chain(B__fallback="") == ["AZURE_OPENAI", "B"]
+    assert chain(AZURE_OPENAI__fallback="") == ["AZURE_OPENAI"]
+    turned = {"C__fallback": "AZURE_OPENAI", "B__fallback": "", "AZURE_OPENAI__model": "chat"}
+    settings = Settings(ENDPOINT | CHAIN | turned)
+    names = [connection.name for connection in settings.chain(settings.connection("C"))]
+    assert names == ["C", "AZURE_OPENAI", "B"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"B__fallback": "D"}, "B__fallback must name another connection, one of AZURE_OPENAI, B"),
+        ({"C__fallback": "B"}, "C__fallback leads back to B: AZURE_OPENAI to B to C to B"),
+        ({"C__fallback": "C"}, "C__fallback leads back to C"),
+        ({"AZURE_OPENAI__fallback": "AZURE_OPENAI"}, "AZURE_OPENAI__fallback leads back"),
+        ({"C__model": ""}, "C__model is missing"),
+        ({"C__endpoint": ""}, "C__endpoint is missing"),
+    ],
+)
+def test_a_chain_that_leads_nowhere(changes: dict[str, str], named: str) -> None:
+    assert named in misconfigured(lambda: chain(**changes))
+
+
 @pytest.mark.parametrize(
     ("values", "named"),
     [

@@ -173,7 +173,9 @@ export class AnswerView {
    */
   #end(reason, usage) {
     this.#settle();
-    const words = this.#error ?? endWords(reason);
+    // Where the filter stopped an answer that had begun, the question was not refused.
+    const stopped = reason === "content_filter" && this.text !== "";
+    const words = (stopped ? null : this.#error) ?? endWords(reason);
     if (words) {
       const helps = [];
       if (words.again) helps.push(button("Try again", this.#onAgain, "last-only"));

@@ -8,6 +8,7 @@ from itertools import pairwise
 import msgspec
 
 from local.simulator.behaviour import (
+    AsyncFilter,
     Behaviour,
     Echo,
     FilteredOutput,
@@ -148,7 +149,7 @@ def _limited(answer: Answer, limit: int | None) -> Answer:
 def _scripted_end(answer: Answer, behaviours: Sequence[Behaviour]) -> Answer:
     for behaviour in behaviours:
         match behaviour:
-            case FilteredOutput(after=after):
+            case FilteredOutput(after=after) | AsyncFilter(category=str(), after=after, late=False):
                 reason = "content_filter"
             case Length(after=after):
                 reason = "length"

@@ -11,6 +11,17 @@ import msgspec
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
 Milliseconds = Annotated[float, msgspec.Meta(ge=0, le=3_600_000)]
+Category = Literal[
+    "hate",
+    "self_harm",
+    "sexual",
+    "violence",
+    "profanity",
+    "jailbreak",
+    "indirect_attack",
+    "protected_material_text",
+    "protected_material_code",
+]
 Jitter = Literal["none", "uniform", "exponential"]
 Status = Annotated[int, msgspec.Meta(ge=400, le=599)]
 
@@ -118,9 +129,10 @@ class Junk(_Base, frozen=True, tag="junk"):
 
 
 class FilteredOutput(_Base, frozen=True, tag="filtered_output"):
-    """Let the content filter stop the answer."""
+    """Let the content filter stop the answer, for a category."""
 
     after: Count = 0
+    category: Category = "violence"
 
 
 class Length(_Base, frozen=True, tag="length"):
@@ -144,11 +156,21 @@ class Html(_Base, frozen=True, tag="html"):
 
 
 class FilteredPrompt(_Base, frozen=True, tag="filtered_prompt"):
-    """Let the content filter refuse the prompt."""
+    """Let the content filter refuse the prompt, for a category."""
+
+    category: Category = "violence"
 
 
 class AsyncFilter(_Base, frozen=True, tag="async_filter"):
-    """Send the filter's results in chunks of their own, one of them after the finish reason."""
+    """Send the filter's results in chunks of their own, one of them after the finish reason.
+
+    With a `category` it fires: the last of them stops the answer after so many chunks of content,
+    or, `late`, comes when the answer has ended.
+    """
+
+    category: Category | None = None
+    after: Count = 0
+    late: bool = False
 
 
 class NoUsage(_Base, frozen=True, tag="no_usage"):

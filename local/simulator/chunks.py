@@ -16,7 +16,7 @@ import msgspec
 
 from local.simulator.answers import ToolCall
 from local.simulator.filters import answer_verdict, prompt_verdict
-from local.simulator.parts import tool_calls_of, tool_deltas
+from local.simulator.parts import logprobs_of, tool_calls_of, tool_deltas
 
 _PADDING = "".join(random.Random(7).choices(string.ascii_letters + string.digits, k=512))
 # Stands for the text in a chunk that is encoded once for the whole answer.
@@ -36,6 +36,9 @@ class Header:
     include_usage: bool
     obfuscate: bool
     filter_apart: bool = False
+    filtered: str = "violence"
+    choices: int = 1
+    top_logprobs: int | None = None
 
 
 class Dialect(Protocol):
@@ -44,14 +47,21 @@ class Dialect(Protocol):
     def opening(self) -> bytes | None:
         """Give what comes before the role, where there is something."""
 
-    def delta(self, delta: dict[str, Any], *, reason: str | None = None) -> bytes:
+    def delta(
+        self,
+        delta: dict[str, Any],
+        *,
+        reason: str | None = None,
+        index: int = 0,
+        logprobs: dict[str, Any] | None = None,
+    ) -> bytes:
         """Encode a chunk with one choice."""
 
     def calls(self, calls: Sequence[ToolCall], answer_id: str) -> list[dict[str, Any]]:
         """Make the deltas of the calls."""
 
-    def last(self, reason: str, usage: dict[str, Any] | None) -> bytes:
-        """Encode the chunk that says how it ended; `usage` for who tells it there."""
+    def last(self, reason: str, usage: dict[str, Any] | None, index: int = 0) -> bytes:
+        """Encode the chunk that says how a choice ended; `usage` for who tells it there."""
 
     def usage(self, usage: dict[str, Any]) -> bytes | None:
         """Encode the chunk that only has the usage, where there is one."""
@@ -60,7 +70,12 @@ class Dialect(Protocol):
         """Encode an error inside the stream."""
 
     def whole(
-        self, message: dict[str, Any], calls: Sequence[ToolCall], reason: str, usage: dict[str, Any]
+        self,
+        message: dict[str, Any],
+        calls: Sequence[ToolCall],
+        reason: str,
+        usage: dict[str, Any],
+        logprobs: dict[str, Any] | None = None,
     ) -> bytes:
         """Encode an answer that is not streamed."""
 
@@ -68,14 +83,21 @@ class Dialect(Protocol):
 class _Standard:
     """What Azure and OpenAI have in common."""
 
-    def delta(self, delta: dict[str, Any], *, reason: str | None = None) -> bytes:
+    def delta(
+        self,
+        delta: dict[str, Any],
+        *,
+        reason: str | None = None,
+        index: int = 0,
+        logprobs: dict[str, Any] | None = None,
+    ) -> bytes:
         raise NotImplementedError
 
     def calls(self, calls: Sequence[ToolCall], answer_id: str) -> list[dict[str, Any]]:
         return [d for i, call in enumerate(calls) for d in tool_deltas(call, i, answer_id)]
 
-    def last(self, reason: str, usage: dict[str, Any] | None) -> bytes:
-        return self.delta({}, reason=reason)
+    def last(self, reason: str, usage: dict[str, Any] | None, index: int = 0) -> bytes:
+        return self.delta({}, reason=reason, index=index)
 
     def failure(self, message: str, code: str | None) -> bytes:
         error = {"message": message, "type": "server_error", "param": None, "code": code}
@@ -103,17 +125,24 @@ class Azure(_Standard):
             }
         )
 
-    def delta(self, delta: dict[str, Any], *, reason: str | None = None) -> bytes:
+    def delta(
+        self,
+        delta: dict[str, Any],
+        *,
+        reason: str | None = None,
+        index: int = 0,
+        logprobs: dict[str, Any] | None = None,
+    ) -> bytes:
         judged = "content" in delta and bool(delta["content"])
         verdict: dict[str, Any] = self._verdict if judged else {}
         if reason == "content_filter":
-            verdict = dict(answer_verdict(filtered="violence"))
+            verdict = dict(answer_verdict(self._header.filtered))
         choice = {
             "content_filter_results": verdict,
             "delta": dict(sorted(delta.items())),
             "finish_reason": reason,
-            "index": 0,
-            "logprobs": None,
+            "index": index,
+            "logprobs": logprobs,
         }
         return self._chunk([choice], _text_in(delta))
 
@@ -138,21 +167,26 @@ class Azure(_Standard):
         return encode(chunk)
 
     def whole(
-        self, message: dict[str, Any], calls: Sequence[ToolCall], reason: str, usage: dict[str, Any]
+        self,
+        message: dict[str, Any],
+        calls: Sequence[ToolCall],
+        reason: str,
+        usage: dict[str, Any],
+        logprobs: dict[str, Any] | None = None,
     ) -> bytes:
         message = message | tool_calls_of(calls, self._header.id)
-        filtered = "violence" if reason == "content_filter" else None
+        filtered = self._header.filtered if reason == "content_filter" else None
         choice = {
             "content_filter_results": answer_verdict(filtered),
             "finish_reason": reason,
             "index": 0,
-            "logprobs": None,
+            "logprobs": logprobs,
             "message": dict(sorted(message.items())),
         }
         results = [{"prompt_index": 0, "content_filter_results": prompt_verdict()}]
         return encode(
             {
-                "choices": [choice],
+                "choices": [choice | {"index": index} for index in range(self._header.choices)],
                 "created": self._header.created,
                 "id": self._header.id,
                 "model": self._header.model,
@@ -173,8 +207,15 @@ class OpenAI(_Standard):
     def opening(self) -> None:
         return None
 
-    def delta(self, delta: dict[str, Any], *, reason: str | None = None) -> bytes:
-        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason}
+    def delta(
+        self,
+        delta: dict[str, Any],
+        *,
+        reason: str | None = None,
+        index: int = 0,
+        logprobs: dict[str, Any] | None = None,
+    ) -> bytes:
+        choice = {"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": reason}
         return self._chunk([choice], _text_in(delta))
 
     def usage(self, usage: dict[str, Any]) -> bytes:
@@ -191,11 +232,17 @@ class OpenAI(_Standard):
         return encode(chunk)
 
     def whole(
-        self, message: dict[str, Any], calls: Sequence[ToolCall], reason: str, usage: dict[str, Any]
+        self,
+        message: dict[str, Any],
+        calls: Sequence[ToolCall],
+        reason: str,
+        usage: dict[str, Any],
+        logprobs: dict[str, Any] | None = None,
     ) -> bytes:
         message = message | tool_calls_of(calls, self._header.id)
-        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": reason}
-        answer = self._common("chat.completion") | {"choices": [choice], "usage": usage}
+        choice = {"index": 0, "message": message, "logprobs": logprobs, "finish_reason": reason}
+        choices = [choice | {"index": index} for index in range(self._header.choices)]
+        answer = self._common("chat.completion") | {"choices": choices, "usage": usage}
         return encode(answer)
 
     def _common(self, kind: str) -> dict[str, Any]:
@@ -212,8 +259,10 @@ class OpenAI(_Standard):
 class ContentTemplate:
     """A chunk of content that is encoded once, so that a token costs one small encoding."""
 
-    def __init__(self, dialect: Dialect, header: Header, member: str = "content") -> None:
-        chunk = dialect.delta({member: _TEXT})
+    def __init__(
+        self, dialect: Dialect, header: Header, member: str = "content", index: int = 0
+    ) -> None:
+        chunk = dialect.delta({member: _TEXT}, index=index)
         # The mark holds a control character, so that no other member looks like it.
         self._before, _, rest = chunk.partition(encode(_TEXT))
         self._obfuscate = header.obfuscate
@@ -233,22 +282,47 @@ class ContentTemplate:
         return b"%b%b%b%b%b" % (self._before, encode(text), self._between, pad, self._after)
 
 
+class ScoredContent:
+    """The same for chunks with log probabilities, each encoded as it comes."""
+
+    def __init__(self, dialect: Dialect, header: Header, index: int) -> None:
+        self._dialect = dialect
+        self._top = header.top_logprobs
+        self._index = index
+
+    def fill(self, text: str) -> bytes:
+        """Encode the chunk with this text."""
+        logprobs = logprobs_of((text,), self._top)
+        return self._dialect.delta({"content": text}, index=self._index, logprobs=logprobs)
+
+
+def content_of(dialect: Dialect, header: Header) -> list[ContentTemplate | ScoredContent]:
+    """Give what encodes the content of each choice."""
+    indexes = range(header.choices)
+    if header.top_logprobs is None:
+        return [ContentTemplate(dialect, header, index=index) for index in indexes]
+    return [ScoredContent(dialect, header, index) for index in indexes]
+
+
 def padding(text: str) -> str:
     """Make the filler that hides how long a piece of text is from who sees packets' sizes."""
     start = random.randrange(480)
     return _PADDING[start : start + 16 - len(text) % 16]
 
 
-def async_filter_chunk(start: int, end: int) -> bytes:
-    """Encode a chunk of the asynchronous filter: no delta; offsets are characters."""
+def async_filter_chunk(start: int, end: int, filtered: str | None = None) -> bytes:
+    """Encode a chunk of the asynchronous filter: no delta; offsets are characters.
+
+    `filtered` names the category that stops the answer here.
+    """
     choice = {
         "content_filter_offsets": {
             "check_offset": end,
             "start_offset": start,
             "end_offset": end,
         },
-        "content_filter_results": answer_verdict(),
-        "finish_reason": None,
+        "content_filter_results": answer_verdict(filtered),
+        "finish_reason": "content_filter" if filtered else None,
         "index": 0,
     }
     return encode({"choices": [choice], "created": 0, "id": "", "model": "", "object": ""})

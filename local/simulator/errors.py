@@ -111,8 +111,8 @@ def extra_parameters(names: list[str]) -> ServiceError:
     )
 
 
-def filtered_prompt() -> ServiceError:
-    """400: the content filter refused the prompt."""
+def filtered_prompt(category: str) -> ServiceError:
+    """400: the content filter refused the prompt, for this category."""
     error = {
         "message": "The response was filtered due to the prompt triggering Azure OpenAI's content "
         "management policy. Please modify your prompt and retry. To learn more about our content "
@@ -124,7 +124,7 @@ def filtered_prompt() -> ServiceError:
         "status": 400,
         "innererror": {
             "code": "ResponsibleAIPolicyViolation",
-            "content_filter_result": prompt_verdict(filtered="violence"),
+            "content_filter_result": prompt_verdict(filtered=category),
         },
     }
     return ServiceError(400, {"error": error})

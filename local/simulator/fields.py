@@ -39,11 +39,11 @@ def _number(low: float, high: float) -> Check:
     return check
 
 
-def _integer(low: int | None = None) -> Check:
+def _integer(low: int | None = None, high: int | None = None) -> Check:
     def check(name: str, value: Any) -> None:
         if not isinstance(value, int) or isinstance(value, bool):
             raise wrong_type(name, "an integer", value)
-        _range("integer", name, value, low, None)
+        _range("integer", name, value, low, high)
 
     return check
 
@@ -157,10 +157,10 @@ FIELDS: Mapping[str, Check] = {
     "frequency_penalty": _number(-2, 2),
     "logit_bias": check_object,
     "logprobs": _boolean,
-    "top_logprobs": _integer(0),
+    "top_logprobs": _integer(0, 20),
     "max_tokens": _integer(1),
     "max_completion_tokens": _integer(1),
-    "n": _integer(1),
+    "n": _integer(1, 128),
     "stop": _stop,
     "seed": _integer(),
     "user": _string,

@@ -24,8 +24,15 @@ class Mistral:
     def opening(self) -> None:
         return None
 
-    def delta(self, delta: dict[str, Any], *, reason: str | None = None) -> bytes:
-        return self._chunk(delta, reason)
+    def delta(
+        self,
+        delta: dict[str, Any],
+        *,
+        reason: str | None = None,
+        index: int = 0,
+        logprobs: dict[str, Any] | None = None,
+    ) -> bytes:
+        return self._chunk(delta, reason, None, index, logprobs)
 
     def calls(self, calls: Sequence[ToolCall], answer_id: str) -> list[dict[str, Any]]:
         return [
@@ -33,8 +40,8 @@ class Mistral:
             for index, call in enumerate(calls)
         ]
 
-    def last(self, reason: str, usage: dict[str, Any] | None) -> bytes:
-        return self._chunk({"content": ""}, reason, usage)
+    def last(self, reason: str, usage: dict[str, Any] | None, index: int = 0) -> bytes:
+        return self._chunk({"content": ""}, reason, usage, index)
 
     def usage(self, usage: dict[str, Any]) -> None:
         return None
@@ -45,20 +52,32 @@ class Mistral:
         return encode(error | {"code": code or "1000"})
 
     def whole(
-        self, message: dict[str, Any], calls: Sequence[ToolCall], reason: str, usage: dict[str, Any]
+        self,
+        message: dict[str, Any],
+        calls: Sequence[ToolCall],
+        reason: str,
+        usage: dict[str, Any],
+        logprobs: dict[str, Any] | None = None,
     ) -> bytes:
         message = _translated(message)
         if calls:
             answer_id = self._header.id
             message["tool_calls"] = [_call(c, i, answer_id) for i, c in enumerate(calls)]
-        choice = {"index": 0, "message": message, "finish_reason": reason}
-        answer = self._common("chat.completion") | {"choices": [choice], "usage": _usage(usage)}
+        choice = {"index": 0, "message": message, "finish_reason": reason} | _scored(logprobs)
+        choices = [choice | {"index": index} for index in range(self._header.choices)]
+        answer = self._common("chat.completion") | {"choices": choices, "usage": _usage(usage)}
         return encode(answer)
 
     def _chunk(
-        self, delta: dict[str, Any], reason: str | None, usage: dict[str, Any] | None = None
+        self,
+        delta: dict[str, Any],
+        reason: str | None,
+        usage: dict[str, Any] | None = None,
+        index: int = 0,
+        logprobs: dict[str, Any] | None = None,
     ) -> bytes:
-        choice = {"index": 0, "delta": _translated(delta), "finish_reason": reason}
+        choice = {"index": index, "delta": _translated(delta), "finish_reason": reason}
+        choice |= _scored(logprobs)
         chunk = self._common("chat.completion.chunk") | {"choices": [choice]}
         return encode(chunk | {"usage": _usage(usage)} if usage else chunk)
 
@@ -70,6 +89,10 @@ class Mistral:
             "created": header.created,
             "model": header.model,
         }
+
+
+def _scored(logprobs: dict[str, Any] | None) -> dict[str, Any]:
+    return {"logprobs": logprobs} if logprobs else {}
 
 
 def _translated(delta: dict[str, Any]) -> dict[str, Any]:

@@ -92,8 +92,6 @@ def read_mistral_call(body: Mapping[str, Any], model: Model) -> ChatCall:
             )
     messages = given["messages"]
     _check_order(messages)
-    if given.get("n", 1) != 1:
-        raise mistral_error(400, "n above 1 is not simulated", "invalid_request_invalid_args")
     stop = given.get("stop", ())
     return ChatCall(
         messages=tuple(
@@ -106,6 +104,8 @@ def read_mistral_call(body: Mapping[str, Any], model: Model) -> ChatCall:
         stop=(stop,) if isinstance(stop, str) else tuple(stop),
         has_tools=bool(given.get("tools")),
         wants_json=given.get("response_format", {}).get("type") in ("json_object", "json_schema"),
+        choices=given.get("n", 1),
+        top_logprobs=given.get("top_logprobs", 0) if given.get("logprobs") else None,
     )
 
 

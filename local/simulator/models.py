@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 _SAMPLING = frozenset({"top_p", "presence_penalty", "frequency_penalty", "logit_bias", "stop"})
+_LOGPROBS = frozenset({"logprobs", "top_logprobs"})
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,7 @@ class Model:
     context_window: int = 128_000
     max_completion_tokens: int = 16_384
     # Refused whatever their value; a refusal is the service's `unsupported_parameter`.
-    refuses: frozenset[str] = frozenset({"logprobs", "top_logprobs"})
+    refuses: frozenset[str] = frozenset()
     # Names that this model's API does not know at all.
     unknown: frozenset[str] = frozenset({"reasoning_effort", "verbosity"})
     fixed_temperature: bool = False
@@ -33,14 +34,18 @@ REASONING = Model(
     name="o4-mini-2025-04-16",
     context_window=200_000,
     max_completion_tokens=100_000,
-    refuses=CHAT.refuses | _SAMPLING,
+    refuses=_LOGPROBS | _SAMPLING,
     unknown=frozenset(),
     fixed_temperature=True,
     takes_max_tokens=False,
     reasoning_tokens=64,
 )
 REASONING_OPEN = Model(
-    kind="reasoning-open", name="DeepSeek-R1-0528", reasoning_tokens=64, shows_reasoning=True
+    kind="reasoning-open",
+    name="DeepSeek-R1-0528",
+    refuses=_LOGPROBS,
+    reasoning_tokens=64,
+    shows_reasoning=True,
 )
 
 MISTRAL = Model(kind="mistral", name="mistral-medium-2508", refuses=frozenset(), of_mistral=True)

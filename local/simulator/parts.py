@@ -1,26 +1,44 @@
 """Makes the parts of an answer that go into chunks and whole answers alike."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from local.simulator.answers import Answer, ToolCall
 
 
-def usage_of(answer: Answer, prompt_tokens: int) -> dict[str, Any]:
+def usage_of(answer: Answer, prompt_tokens: int, choices: int = 1) -> dict[str, Any]:
     """Count what a request cost, in tokens."""
-    completion = answer.completion_tokens()
+    completion = answer.completion_tokens() * choices
     return {
         "completion_tokens": completion,
         "completion_tokens_details": {
             "accepted_prediction_tokens": 0,
             "audio_tokens": 0,
-            "reasoning_tokens": answer.reasoning_tokens(),
+            "reasoning_tokens": answer.reasoning_tokens() * choices,
             "rejected_prediction_tokens": 0,
         },
         "prompt_tokens": prompt_tokens,
         "prompt_tokens_details": {"audio_tokens": 0, "cached_tokens": 0},
         "total_tokens": prompt_tokens + completion,
     }
+
+
+def logprobs_of(tokens: Iterable[str], top: int | None) -> dict[str, Any] | None:
+    """Make the log probabilities of tokens, with so many likely ones each; None: none at all."""
+    if top is None:
+        return None
+    content = [
+        {
+            **_likely(token, 0),
+            "top_logprobs": [_likely(token if n == 0 else f"{token}{n}", n) for n in range(top)],
+        }
+        for token in tokens
+    ]
+    return {"content": content, "refusal": None}
+
+
+def _likely(token: str, rank: int) -> dict[str, Any]:
+    return {"token": token, "logprob": -0.25 - rank, "bytes": list(token.encode())}
 
 
 def message_of(answer: Answer) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from local.simulator.behaviour import (
     AsyncFilter,
     Behaviour,
     Crlf,
+    FilteredOutput,
     Hold,
     Interruption,
     Jitter,
@@ -36,6 +37,10 @@ class Performance:
     # In the order in which they happen.
     interruptions: tuple[Interruption, ...] = ()
     filter_apart: bool = False
+    # The category that fires, and whether that is told apart from the answer, or only after it.
+    filtered: str = "violence"
+    fires_apart: bool = False
+    fires_late: bool = False
     no_usage: bool = False
     crlf: bool = False
     no_space: bool = False
@@ -49,6 +54,7 @@ def perform(options: Options, model: Model, behaviours: Sequence[Behaviour]) -> 
     headers_ms, first_ms = 0.0, options.first_token_ms
     slow = False
     split = 0
+    filtered, fires_apart, fires_late = "violence", False, False
     for behaviour in behaviours:
         match behaviour:
             case Pace(ms=ms, jitter=new):
@@ -59,6 +65,10 @@ def perform(options: Options, model: Model, behaviours: Sequence[Behaviour]) -> 
                 headers_ms, first_ms, slow = headers, first, True
             case Split(size=size):
                 split = size
+            case FilteredOutput(category=category):
+                filtered = category
+            case AsyncFilter(category=str(category), late=late):
+                filtered, fires_apart, fires_late = category, True, late
     if not slow and not model.shows_reasoning:
         # Unseen thoughts take as long as seen ones: the silence of a reasoning model.
         first_ms += model.reasoning_tokens * token_ms
@@ -73,6 +83,9 @@ def perform(options: Options, model: Model, behaviours: Sequence[Behaviour]) -> 
         before=before,
         interruptions=tuple(sorted((b for b in stops if b not in before), key=lambda b: b.after)),
         filter_apart=AsyncFilter in kinds,
+        filtered=filtered,
+        fires_apart=fires_apart,
+        fires_late=fires_late,
         no_usage=NoUsage in kinds,
         crlf=Crlf in kinds,
         no_space=NoSpace in kinds,

@@ -16,10 +16,11 @@ from local.simulator.chunks import (
     Dialect,
     Header,
     async_filter_chunk,
+    content_of,
 )
 from local.simulator.errors import server_error
 from local.simulator.journal import Entry
-from local.simulator.parts import message_of
+from local.simulator.parts import logprobs_of, message_of
 from local.simulator.performance import Metronome, Performance
 from local.simulator.script import Holds
 
@@ -106,16 +107,25 @@ class Player:
         if self._performance.first_ms:
             await asyncio.sleep(self._performance.first_ms / 1000)
         self._entry.count_thoughts(answer.hidden_tokens)
-        await writer.write(dialect.delta(_role(answer)))
+        indexes = range(header.choices)
+        for index in indexes:
+            await writer.write(dialect.delta(_role(answer), index=index))
         await self._play_text(writer, answer, dialect, header)
         await self._interrupt(writer, dialect, None)
         for delta in dialect.calls(answer.tool_calls, header.id):
             await self._metronome.tick()
-            await writer.write(dialect.delta(delta))
+            for index in indexes:
+                await writer.write(dialect.delta(delta, index=index))
         told = None if self._performance.no_usage else usage
-        await writer.write(dialect.last(answer.finish_reason, told))
+        performance, length = self._performance, sum(map(len, answer.pieces))
+        fires = header.filter_apart and performance.fires_apart
+        if not fires or performance.fires_late:
+            for index in indexes:
+                with_usage = told if index == indexes[-1] else None
+                await writer.write(dialect.last(answer.finish_reason, with_usage, index))
         if header.filter_apart:
-            await writer.write(async_filter_chunk(0, sum(map(len, answer.pieces))))
+            filtered = performance.filtered if fires else None
+            await writer.write(async_filter_chunk(0, length, filtered))
         if header.include_usage and told and (chunk := dialect.usage(told)):
             await writer.write(chunk)
         # Noted first: a caller who has seen the end may close before this goes on.
@@ -127,22 +137,29 @@ class Player:
     ) -> None:
         self._metronome.restart()
         if answer.reasoning:
-            template = ContentTemplate(dialect, header, "reasoning_content")
+            thoughts = [
+                ContentTemplate(dialect, header, "reasoning_content", index)
+                for index in range(header.choices)
+            ]
             for piece in answer.reasoning:
-                await writer.write(template.fill(piece))
+                for thought in thoughts:
+                    await writer.write(thought.fill(piece))
                 self._entry.count_thoughts(1)
                 await self._metronome.tick()
-        template = ContentTemplate(dialect, header)
+        contents = content_of(dialect, header)
         for count, piece in enumerate(answer.pieces):
             if self._interruptions:
                 await self._interrupt(writer, dialect, count)
-            await writer.write(template.fill(piece))
+            for content in contents:
+                await writer.write(content.fill(piece))
             self._entry.count_chunk()
             if header.filter_apart and count == 0:
                 await writer.write(async_filter_chunk(0, len(piece)))
             await self._metronome.tick()
 
-    async def whole(self, answer: Answer, dialect: Dialect, usage: dict[str, Any]) -> web.Response:
+    async def whole(
+        self, answer: Answer, dialect: Dialect, header: Header, usage: dict[str, Any]
+    ) -> web.Response:
         """Make the response that is not streamed, after the time that it would have taken."""
         performance = self._performance
         tokens = len(answer.pieces) * performance.token_ms
@@ -165,7 +182,8 @@ class Player:
                     return web.Response(body=_JUNK, content_type="application/json")
         self._entry.count_thoughts(answer.reasoning_tokens())
         message = message_of(answer)
-        body = dialect.whole(message, answer.tool_calls, answer.finish_reason, usage)
+        logprobs = logprobs_of(answer.pieces, header.top_logprobs)
+        body = dialect.whole(message, answer.tool_calls, answer.finish_reason, usage, logprobs)
         self._entry.finish(answer.finish_reason)
         return web.Response(body=body, content_type="application/json")
 

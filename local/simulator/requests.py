@@ -34,6 +34,9 @@ class ChatCall:
     stop: tuple[str, ...]
     has_tools: bool
     wants_json: bool
+    choices: int = 1
+    # So many likely tokens beside each one's log probability; None: no log probabilities.
+    top_logprobs: int | None = None
 
     def last_user_text(self) -> str:
         """Give the text of the last message that a user said, or an empty one."""
@@ -82,6 +85,8 @@ def read_call(body: Mapping[str, Any], model: Model) -> ChatCall:
         stop=(stop,) if isinstance(stop, str) else tuple(stop),
         has_tools=bool(given.get("tools")),
         wants_json=given.get("response_format", {}).get("type") in ("json_object", "json_schema"),
+        choices=given.get("n", 1),
+        top_logprobs=given.get("top_logprobs", 0) if given.get("logprobs") else None,
     )
 
 
@@ -94,7 +99,7 @@ def _check_model_limits(given: Mapping[str, Any], model: Model) -> None:
     temperature = given.get("temperature", 1)
     if model.fixed_temperature and temperature != 1:
         raise _only_default("temperature", temperature)
-    if given.get("n", 1) != 1:
+    if model.fixed_temperature and given.get("n", 1) != 1:
         raise _only_default("n", given["n"])
     for name in ("max_tokens", "max_completion_tokens"):
         if given.get(name, 0) > model.max_completion_tokens:
@@ -117,6 +122,11 @@ def _check_combinations(given: Mapping[str, Any]) -> None:
         raise openai_error(
             "The 'stream_options' parameter is only allowed when 'stream' is enabled.",
             param="stream_options",
+        )
+    if "top_logprobs" in given and not given.get("logprobs"):
+        raise openai_error(
+            "The 'top_logprobs' parameter is only allowed when 'logprobs' is enabled.",
+            param="top_logprobs",
         )
     if "metadata" in given and not given.get("store"):
         raise openai_error(

@@ -181,7 +181,7 @@ class Service:
         answer = answer_to(
             checked.call, checked.question, checked.behaviours, checked.model, self._library
         )
-        usage = usage_of(answer, checked.prompt_tokens)
+        usage = usage_of(answer, checked.prompt_tokens, checked.call.choices)
         header = Header(
             id=f"chatcmpl-{secrets.token_urlsafe(21)}",
             created=int(time.time()),
@@ -189,6 +189,9 @@ class Service:
             include_usage=checked.call.include_usage,
             obfuscate=checked.call.include_obfuscation,
             filter_apart=performance.filter_apart and style != "openai",
+            filtered=performance.filtered,
+            choices=checked.call.choices,
+            top_logprobs=checked.call.top_logprobs,
         )
         dialect: Dialect
         if speaks_mistral(style, checked.model):
@@ -197,7 +200,7 @@ class Service:
             dialect = OpenAI(header) if style == "openai" else Azure(header)
         headers = response_headers(style, self._options.region, checked.deployment)
         if not checked.call.stream:
-            response = await player.whole(answer, dialect, usage)
+            response = await player.whole(answer, dialect, header, usage)
             response.headers.update(headers)
             return response
         headers["Content-Type"] = "text/event-stream; charset=utf-8"
@@ -265,8 +268,8 @@ def _refuse(behaviours: Sequence[Behaviour], style: Style) -> None:
                 _raise_status(behaviour, style)
             case Html(code=code):
                 raise _Page(code)
-            case FilteredPrompt():
-                raise errors.filtered_prompt()
+            case FilteredPrompt(category=category):
+                raise errors.filtered_prompt(category)
 
 
 def _raise_status(wanted: StatusCode, style: Style) -> Never:

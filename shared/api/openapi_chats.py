@@ -92,6 +92,7 @@ def chat_schemas() -> dict[str, Any]:
         {
             "citations": {"type": "array", "items": _OBJECT},
             "finishReason": {"enum": list(get_args(FinishReason.__value__))},
+            "contentFilter": _TEXT,
             "toolCalls": {"type": "array", "items": _OBJECT},
             "usage": _ref("Usage"),
         },

@@ -8,7 +8,9 @@ with the reason, and once more if figures of usage follow.
 A reason that is not one of the four is not taken for `stop`: there is none then, and the turn ends
 `incomplete`. Where the model made calls, `stop` means `tool_calls`: that is how a call that
 `tool_choice` forced ends (https://platform.openai.com/docs/guides/function-calling). Every call has
-an id that no other of the answer has, made up where the model gave none.
+an id that no other of the answer has, made up where the model gave none. What the content filter
+says of the answer is read where it may have fired: of a chunk that ends by it, and of one without
+a delta, which ends the answer if it did.
 """
 
 from collections.abc import Iterable
@@ -19,6 +21,7 @@ from shared.events import Delta, Finish, ModelEvent, Reasoning, TextEvent, ToolC
 from shared.messages import FinishReason, Usage
 from shared.models.call_ids import made_id
 from shared.models.failures import in_stream
+from shared.models.filters import MOST, fired_in_chunk
 from shared.models.surrogates import SurrogateJoiner, mended
 from shared.models.wire import CallDelta, Choice, WireUsage, decode, reported
 
@@ -26,7 +29,7 @@ MAX_CALLS = 128
 MAX_ARGUMENTS_CHARS = 1 << 20
 """Of all calls of an answer together."""
 
-_REASONS: Final[dict[str, FinishReason]] = {
+REASONS: Final[dict[str, FinishReason]] = {
     "stop": "stop",
     "length": "length",
     "model_length": "length",
@@ -39,7 +42,17 @@ _REASONS: Final[dict[str, FinishReason]] = {
 class ChunkReader:
     """One answer's reader: the data of its events in, model events out. Pure."""
 
-    __slots__ = ("_call_chars", "_calls", "_joiner", "_kind", "_usage", "done", "failure", "reason")
+    __slots__ = (
+        "_call_chars",
+        "_calls",
+        "_filtered",
+        "_joiner",
+        "_kind",
+        "_usage",
+        "done",
+        "failure",
+        "reason",
+    )
 
     def __init__(self) -> None:
         self.reason: FinishReason | None = None
@@ -49,6 +62,7 @@ class ChunkReader:
         self.failure: ChatError | None = None
         """What went wrong, to be raised once the events before it were given."""
         self._usage: WireUsage | None = None
+        self._filtered: tuple[str, ...] = ()
         self._calls: dict[int, _Call] = {}
         self._call_chars = 0
         self._joiner = SurrogateJoiner()
@@ -57,7 +71,7 @@ class ChunkReader:
     def read(self, payloads: Iterable[bytes]) -> list[ModelEvent]:
         """The events of what arrived together. Sets `failure`, and raises nothing."""
         events: list[ModelEvent] = []
-        known = (self.reason, self._usage)
+        known = (self.reason, self._usage, self._filtered)
         try:
             for payload in payloads:
                 if payload == b"[DONE]":
@@ -66,7 +80,7 @@ class ChunkReader:
                 self._chunk(payload, events)
         except ChatError as exc:
             self.failure = exc
-        if self.reason is not None and known != (self.reason, self._usage):
+        if self.reason is not None and known != (self.reason, self._usage, self._filtered):
             self._finish(events)
         return events
 
@@ -86,7 +100,7 @@ class ChunkReader:
             self._usage = chunk.usage
         for choice in chunk.choices or self._without_choices(payload):
             if not choice.index:
-                self._choice(choice, clean, events)
+                self._choice(choice, clean, events, payload)
 
     def _without_choices(self, payload: bytes) -> tuple[Choice, ...]:
         """A chunk of usage or of the filter mostly, but it may be an error."""
@@ -94,7 +108,9 @@ class ChunkReader:
             raise in_stream(error)
         return ()
 
-    def _choice(self, choice: Choice, clean: bool, events: list[ModelEvent]) -> None:
+    def _choice(
+        self, choice: Choice, clean: bool, events: list[ModelEvent], payload: bytes
+    ) -> None:
         delta = choice.delta
         if delta is not None:
             if thought := delta.reasoning_content or delta.reasoning:
@@ -103,12 +119,22 @@ class ChunkReader:
                 self._say(Delta, content, clean, events)
             for call in delta.tool_calls or ():
                 self._call(call)
+        else:
+            self._judge(payload)
         if choice.finish_reason and self.reason != "content_filter":
             if choice.finish_reason == "error":
                 raise in_stream()
-            self.reason = _REASONS.get(choice.finish_reason, self.reason)
+            self.reason = REASONS.get(choice.finish_reason, self.reason)
             if self.reason == "stop" and self._calls:
                 self.reason = "tool_calls"
+            elif self.reason == "content_filter":
+                self._judge(payload)
+
+    def _judge(self, payload: bytes) -> None:
+        """What the filter says, apart from the text or at its end."""
+        if names := fired_in_chunk(payload):
+            self.reason = "content_filter"
+            self._filtered = tuple(dict.fromkeys(self._filtered + names))[:MOST]
 
     def _say(self, kind: type[TextEvent], text: str, clean: bool, events: list[ModelEvent]) -> None:
         if kind is not self._kind:
@@ -154,8 +180,9 @@ class ChunkReader:
         events.append(
             Finish(
                 self.reason,
-                _usage(usage) if usage else None,
+                usage_of(usage) if usage else None,
                 (details.reasoning_tokens or 0) if details else 0,
+                self._filtered,
             )
         )
 
@@ -194,6 +221,7 @@ def _append(kind: type[TextEvent], text: str, events: list[ModelEvent]) -> None:
         events.append(kind(text))
 
 
-def _usage(usage: WireUsage) -> Usage:
+def usage_of(usage: WireUsage) -> Usage:
+    """The figures of a service, as far as it gave them."""
     prompt, completion = usage.prompt_tokens or 0, usage.completion_tokens or 0
     return Usage(prompt, completion, usage.total_tokens or prompt + completion)

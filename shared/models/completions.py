@@ -16,8 +16,10 @@ from urllib.parse import quote
 from shared.errors import ChatError, InvalidRequest, ModelUnavailable
 from shared.events import ModelEvent
 from shared.messages import ModelRequest
-from shared.models.failures import Answer, retry_wait, translated
+from shared.models.failures import Answer, retry_after, retry_wait, translated
 from shared.models.fields import prepared, said_to, usage_on_request
+from shared.models.pieces import reader_for
+from shared.models.rests import Rests
 from shared.models.stream import ModelStream, network_errors
 from shared.models.unsupported import Memory, fitted, has_old_name, unsupported
 from shared.settings import Connection
@@ -36,6 +38,15 @@ WARM_SECONDS: Final = 60.0
 _log = logging.getLogger(__name__)
 
 
+class Failed(Exception):
+    """One attempt failed. `wait`: seconds before another one may help; None: it would not."""
+
+    def __init__(self, error: ChatError, wait: float | None) -> None:
+        super().__init__(error.message)
+        self.error = error
+        self.wait = wait
+
+
 class ChatCompletions:
     """A `ChatModel` that speaks OpenAI's chat completions, by a client that is set up for it."""
 
@@ -46,15 +57,20 @@ class ChatCompletions:
         self._connection = connection
         self._retry_seconds = retry_seconds
         self._memory = Memory()
+        self.rests = Rests()
+        """Of its models: who has others to turn to leaves one that rests alone."""
         self._answered = float("-inf")
+
+    @property
+    def connection(self) -> Connection:
+        return self._connection
 
     @asynccontextmanager
     async def ask(
         self, request: ModelRequest
     ) -> AsyncIterator[AsyncIterator[Sequence[ModelEvent]]]:
         """See `ChatModel.ask`."""
-        response = await self._open(request)
-        stream = ModelStream(response)
+        stream = await self._open(request)
         try:
             yield stream
         finally:
@@ -82,8 +98,15 @@ class ChatCompletions:
         """Close all connections; streams that still run break off."""
         await self._client.close()
 
-    async def _open(self, request: ModelRequest) -> "httpx2.Response":
-        """The response whose stream has begun, after whatever had to be tried again."""
+    async def begin(
+        self, request: ModelRequest, delay: float, connect: float | None = None
+    ) -> ModelStream:
+        """Ask once, and give the stream that has begun: close it.
+
+        `delay`: seconds before another attempt, where the service names none. `connect`: seconds
+        within which the service must be reached. Raises `Failed` for what it answered instead, and
+        what is wrong with the request before anything is sent, as `ChatError`.
+        """
         from openai import APIStatusError
 
         model = request.model
@@ -91,15 +114,11 @@ class ChatCompletions:
         request = said_to(self._connection.kind, request)
         wanted = usage_on_request(self._connection.kind) | parameters.values
         refused = self._memory.refused(model)
-        deadline = _now() + self._retry_seconds
-        delay = FIRST_DELAY * random.uniform(0.5, 1.0)  # noqa: S311  # jitter, no secret
         while True:
             sent = fitted(wanted, refused, parameters.chosen)
             error: ChatError
-            cause: Exception
-            wait: float | None
             try:
-                return await self._post(request, sent)
+                return ModelStream(await self._post(request, sent, connect), reader_for(request))
             except APIStatusError as exc:
                 answer = Answer(exc.status_code, exc.response.headers, exc.body)
                 if (name := unsupported(answer, sent)) is not None:
@@ -115,15 +134,29 @@ class ChatCompletions:
                     )
                 else:
                     error = translated(answer, self._connection, model, parameters.chosen)
-                wait, cause = retry_wait(answer, delay), answer.refusal()
+                if answer.status == 429 and (rest := retry_after(answer.headers)) is not None:
+                    self.rests.rest(model, _now() + rest)
+                raise Failed(error, retry_wait(answer, delay)) from answer.refusal()
             except network_errors() as exc:
-                error, wait, cause = self._unreachable(), delay, exc
-            if wait is None or _now() + wait > deadline:
-                raise error from cause
+                raise Failed(self._unreachable(), delay) from exc
+
+    async def _open(self, request: ModelRequest) -> ModelStream:
+        """The stream that has begun, after whatever had to be tried again."""
+        deadline = _now() + self._retry_seconds
+        delay = FIRST_DELAY * random.uniform(0.5, 1.0)  # noqa: S311  # jitter, no secret
+        while True:
+            try:
+                return await self.begin(request, delay)
+            except Failed as failed:
+                if failed.wait is None or _now() + failed.wait > deadline:
+                    raise failed.error from failed.__cause__
+                wait = failed.wait
             await asyncio.sleep(wait)
             delay *= random.uniform(1.5, 2.5)  # noqa: S311  # jitter, no secret
 
-    async def _post(self, request: ModelRequest, parameters: dict[str, Any]) -> "httpx2.Response":
+    async def _post(
+        self, request: ModelRequest, parameters: dict[str, Any], connect: float | None
+    ) -> "httpx2.Response":
         from openai import AsyncStream
 
         stream = await self._client.post(
@@ -135,6 +168,7 @@ class ChatCompletions:
                 **parameters,
             },
             cast_to=object,
+            options={} if connect is None else {"timeout": _connecting(connect)},
             stream=True,
             stream_cls=AsyncStream[object],
         )
@@ -155,6 +189,12 @@ class ChatCompletions:
         return ModelUnavailable(
             f"The model service cannot be reached: look at {self._connection.setting('endpoint')}."
         )
+
+
+def _connecting(seconds: float) -> "httpx2.Timeout":
+    import httpx2
+
+    return httpx2.Timeout(None, connect=seconds)
 
 
 def _now() -> float:

@@ -25,6 +25,7 @@ from shared.errors import (
     ModelUnavailable,
     RateLimited,
 )
+from shared.models.filters import fired_in_error, named
 from shared.settings import Connection
 
 DEFAULT_RETRY_AFTER: Final = 10.0
@@ -34,7 +35,6 @@ MAX_RETRY_AFTER: Final = 86_400.0
 _PASSING: Final = frozenset({408, 409})
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.\[\]-]{0,63}", re.ASCII)
-_CATEGORY = re.compile(r"[a-z][a-z0-9_]{0,39}", re.ASCII)
 _TOO_LONG = re.compile(r"context_length_exceeded|string_above_max_length|maximum context length")
 _NO_MODEL = re.compile(r"\binvalid_model\b|\binvalid model(:| name\b)")
 _OPENAI_ROLE: Final = "Cognitive Services OpenAI User"
@@ -104,10 +104,7 @@ def translated(
         return ModelRefused(_unauthorized(answer, connection))
     if status == 429:
         wait = retry_after(answer.headers)
-        return RateLimited(
-            "The model service is busy: try again later.",
-            retry_after=DEFAULT_RETRY_AFTER if wait is None else wait,
-        )
+        return busy(DEFAULT_RETRY_AFTER if wait is None else wait)
     if answer.passing:
         return ModelUnavailable(f"The model service failed with status {status}.")
     if _unknown_model(answer):
@@ -126,18 +123,23 @@ def translated(
     )
 
 
+def busy(seconds: float) -> RateLimited:
+    """The error for a service that wants to be left alone for so long."""
+    return RateLimited("The model service is busy: try again later.", retry_after=seconds)
+
+
 def in_stream(error: object = None) -> ChatError:
     """The error for one that a service reports inside a stream that had begun well."""
     fields = error if isinstance(error, Mapping) else {}
     code = f"{fields.get('code')} {fields.get('type')}".lower()
     if any(name in code for name in _FILTERED):
-        return ContentFiltered("The content filter stopped the answer.")
+        return ContentFiltered(
+            f"The model's content filter stopped the answer ({named(fired_in_error(error))})."
+        )
     if _TOO_LONG.search(code):
         return _too_long()
     if re.search(r"\b429\b|rate_?limit|too_?many_?requests|capacity_exceeded", code):
-        return RateLimited(
-            "The model service is busy: try again later.", retry_after=DEFAULT_RETRY_AFTER
-        )
+        return busy(DEFAULT_RETRY_AFTER)
     return ModelUnavailable("The model service reported an error in the middle of its answer.")
 
 
@@ -189,7 +191,7 @@ def _unauthorized(answer: Answer, connection: Connection) -> str:
 def _bad_request(answer: Answer, connection: Connection, chosen: Mapping[str, str]) -> ChatError:
     inner = _member(answer.error, "innererror")
     if answer.text("code") in _FILTERED or _member(inner, "code") == "ResponsibleAIPolicyViolation":
-        names = ", ".join(_fired(inner)) or "no category named"
+        names = named(fired_in_error(answer.error))
         return ContentFiltered(
             f"The model's content filter refused the prompt ({names}): word it differently."
         )
@@ -221,18 +223,6 @@ def _finding(item: Mapping[Any, Any]) -> Finding:
         tuple(place[1:] if place[:1] == ["body"] else place),
         f"{item.get('type')} {item.get('msg')}",
     )
-
-
-def _fired(inner: object) -> list[str]:
-    """The content filter's categories that refused."""
-    results = _member(inner, "content_filter_result") or _member(inner, "content_filter_results")
-    if not isinstance(results, Mapping):
-        return []
-    return [
-        name
-        for name, result in results.items()
-        if _CATEGORY.fullmatch(str(name)) and _member(result, "filtered") is True
-    ]
 
 
 def _member(value: object, name: str) -> Any:

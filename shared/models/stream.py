@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, Self
 from shared.errors import ModelBrokeOff
 from shared.events import ModelEvent
 from shared.models.chunks import ChunkReader
+from shared.models.pieces import PieceReader
 from shared.models.sse import SseDecoder
 
 if TYPE_CHECKING:
@@ -20,11 +21,13 @@ DRAIN_SECONDS: Final = 1.0
 class ModelStream:
     """Iterates over what arrived together. Whoever opened it closes it."""
 
-    def __init__(self, response: "httpx2.Response") -> None:
+    def __init__(
+        self, response: "httpx2.Response", reader: ChunkReader | PieceReader | None = None
+    ) -> None:
         self._response = response
         self._raw: AsyncGenerator[bytes] = response.aiter_raw()
         self._decoder = SseDecoder()
-        self._reader = ChunkReader()
+        self._reader = reader or ChunkReader()
         self._ended = False
 
     def __aiter__(self) -> Self:

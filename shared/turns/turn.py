@@ -188,7 +188,7 @@ class Turn:
             await asyncio.wait({reading})
         error = None if reading.cancelled() else reading.exception()
         if self._finish.reason is not None:  # the model's own end stands, whatever came after
-            return _Outcome(self._finish.reason)
+            return _Outcome(self._finish.reason, self._stopped_by_filter())
         if self._interrupted.done():
             return self._interrupted.result()
         if reading.cancelled():
@@ -276,7 +276,15 @@ class Turn:
             finish.reason or self._finish.reason,
             finish.usage or self._finish.usage,
             finish.reasoning_tokens or self._finish.reasoning_tokens,
+            finish.filtered or self._finish.filtered,
         )
+
+    def _stopped_by_filter(self) -> ChatError | None:
+        """What the filter stopped the answer for, where it did; pieces say that themselves."""
+        if self._finish.reason != "content_filter" or self._request.pieces:
+            return None
+        names = ", ".join(self._finish.filtered) or "no category named"
+        return ContentFiltered(f"The model's content filter stopped the answer ({names}).")
 
     def _watch_silence(self) -> None:
         """The pump's own clock: a read time-out would arm a timer for every chunk."""
@@ -302,7 +310,9 @@ class Turn:
 
     async def _conclude(self, outcome: _Outcome, verdict: Verdict | None) -> None:
         error = outcome.error
-        if error is not None and verdict is None and not self._responding.is_set():
+        # What the model itself says about its end is its answer, and no refusal.
+        refused = error is not None and self._finish.reason is None
+        if refused and verdict is None and not self._responding.is_set():
             if self._writer is not None:
                 await self._writer.undo()
             self._refusal = error
@@ -377,7 +387,7 @@ def _said_tokens(event: Event) -> int:
         case ToolCall():
             return estimate_tokens(event.arguments)
         case Piece():
-            return estimate_tokens(event.delta.get("content") or "")
+            return estimate_tokens(str(event.delta.get("content") or ""))
         case _:
             return 0
 

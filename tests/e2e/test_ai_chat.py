@@ -270,7 +270,10 @@ async def test_a_completion_that_fails(api: Api) -> None:
 
 @pytest.mark.parametrize(
     ("directive", "reason"),
-    [("[simulate: length after=1]", "length"), ("[simulate: filtered_output]", "content_filter")],
+    [
+        ("[simulate: length after=1]", "length"),
+        ("[simulate: filtered_output after=1]", "content_filter"),
+    ],
 )
 async def test_other_ends(api: Api, directive: str, reason: str) -> None:
     prompt = f'[simulate: say text="a b"] {directive}'
@@ -280,6 +283,18 @@ async def test_other_ends(api: Api, directive: str, reason: str) -> None:
     body = (await complete(api, prompt)).json()
     assert body["context"]["finishReason"] == reason
     assert "error" not in body
+    for context in (json.loads(lines[-1])["context"], body["context"]):
+        assert ("(violence)" in context.get("contentFilter", "")) == (reason == "content_filter")
+
+
+async def test_an_answer_that_the_filter_stops_before_its_first_word(api: Api) -> None:
+    prompt = '[simulate: say text="a b"] [simulate: filtered_output]'
+    told, last = map(json.loads, (await stream(api, prompt)).body.splitlines()[-2:])
+    assert told["error"]["code"] == "content_filtered"
+    assert "(violence)" in told["error"]["message"]
+    assert last["context"]["finishReason"] == "content_filter"
+    body = (await complete(api, prompt)).json()
+    assert body["error"] == told["error"]
 
 
 async def test_a_turn_that_is_stopped(api: Api, model: Simulator, conversation: str) -> None:

@@ -60,6 +60,9 @@ async def test_every_form_tells_the_same_end(api: Api, reason: str, conversation
         assert whole["error"] == {
             name: errors[0][name] for name in ("code", "message", "retryable")
         } | ({"type": "error"} if "type" in whole["error"] else {})
+    elif reason == "content_filter":
+        assert [event["code"] for event in errors] == ["content_filtered"]
+        assert whole["error"]["code"] == "content_filtered"
     else:
         assert errors == []
         assert "error" not in whole

@@ -636,7 +636,7 @@ async def test_an_answer_that_breaks_off(api: Api, conversation: str) -> None:
     ("directive", "reason", "told"),
     [
         ("[simulate: length after=1]", "length", "length"),
-        ("[simulate: filtered_output]", "content_filter", "content-filter"),
+        ("[simulate: filtered_output after=1]", "content_filter", "content-filter"),
     ],
 )
 async def test_other_ends(
@@ -644,8 +644,19 @@ async def test_other_ends(
 ) -> None:
     found = parts(await ask(api, conversation, f'[simulate: say text="a b"] {directive}'))
     assert found[-1]["finishReason"] == told
-    assert found[-1]["messageMetadata"]["finishReason"] == reason
+    metadata = found[-1]["messageMetadata"]
+    assert metadata["finishReason"] == reason
+    assert ("(violence)" in metadata.get("contentFilter", "")) == (reason == "content_filter")
     assert "error" not in types(found)
+
+
+async def test_an_answer_that_the_filter_stops_before_its_first_word(
+    api: Api, conversation: str
+) -> None:
+    found = parts(await ask(api, conversation, "[simulate: filtered_output]"))
+    assert types(found)[-4:] == ["message-metadata", "error", "finish-step", "finish"]
+    assert "(violence)" in found[-3]["errorText"]
+    assert found[-1]["finishReason"] == "content-filter"
 
 
 async def test_a_turn_that_is_stopped(api: Api, conversation: str, model: Simulator) -> None:

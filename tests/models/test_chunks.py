@@ -132,6 +132,42 @@ def test_the_filter_has_the_last_word() -> None:
     assert events == [Finish("stop"), Finish("content_filter")]
 
 
+VIOLENT = {"violence": {"filtered": True, "severity": "high"}, "hate": {"filtered": False}}
+STOLEN = {"protected_material_text": {"detected": True, "filtered": True}}
+DETECTED = {"protected_material_code": {"detected": True, "filtered": False}}
+
+
+def judged(results: object, reason: str | None = None, *, delta: bool = False) -> bytes:
+    """A chunk with the filter's results; with the asynchronous filter there is no delta."""
+    choice = {"index": 0, "finish_reason": reason, "content_filter_results": results}
+    return json.dumps({"choices": [choice | ({"delta": {}} if delta else {})]}).encode()
+
+
+def test_the_categories_that_stopped_the_answer() -> None:
+    stopped = Finish("content_filter", None, 0, ("violence",))
+    assert read([text("a"), judged(VIOLENT, "content_filter", delta=True)]) == [Delta("a"), stopped]
+    assert read([text("a"), judged(VIOLENT, "content_filter")]) == [Delta("a"), stopped]
+    assert read([text("a"), judged(VIOLENT)]) == [Delta("a"), stopped]
+
+
+def test_the_asynchronous_filter_may_fire_after_the_end_and_more_than_once() -> None:
+    assert read([chunk({}, "stop")], [judged(STOLEN, "content_filter")], [judged(VIOLENT)]) == [
+        Finish("stop"),
+        Finish("content_filter", None, 0, ("protected_material_text",)),
+        Finish("content_filter", None, 0, ("protected_material_text", "violence")),
+    ]
+    with_usage = Finish("content_filter", Usage(3, 5, 8), 0, ("protected_material_text",))
+    assert read([chunk({}, "stop"), judged(STOLEN, "content_filter"), usage()]) == [with_usage]
+
+
+@pytest.mark.parametrize("results", [DETECTED, {}, None, "x", {"hate": None}, {"<b>": VIOLENT}])
+def test_results_that_did_not_fire_stop_nothing(results: object) -> None:
+    assert read([judged(results), text("a"), judged(results), chunk({}, "stop")]) == [
+        Delta("a"),
+        Finish("stop"),
+    ]
+
+
 def test_usage_with_the_reason_after_it_and_without_it() -> None:
     told = Finish("stop", Usage(3, 5, 8), 2)
     details = {"completion_tokens_details": {"reasoning_tokens": 2}}

@@ -19,7 +19,7 @@ from shared.errors import (
     ModelUnavailable,
     RateLimited,
 )
-from shared.events import Delta, Finish, ModelEvent, Reasoning, ToolCall
+from shared.events import Delta, Finish, ModelEvent, Piece, Reasoning, ToolCall
 from shared.identity.credentials import credential
 from shared.settings import COGNITIVE_SERVICES_SCOPE, IdentitySettings
 from tests.models.support import asking, collect, events_of, opened
@@ -289,3 +289,50 @@ async def test_cancelling_stops_the_model_at_once(simulator: Simulator, fault: s
             await task
         assert task.cancelled()
         await simulator.wait_for(state="aborted")
+
+
+@pytest.mark.parametrize("kind", ["azure_openai", "openai", "mistral"])
+async def test_pieces_of_several_choices(simulator: Simulator, kind: str) -> None:
+    url = simulator.url + {"openai": "/v1", "mistral": "/mistral/v1"}.get(kind, "")
+    wanted: dict[str, Any] = {"n": 3, "logprobs": True, "top_logprobs": 1}
+    if kind != "mistral":
+        wanted["logit_bias"] = {"5": 1.0}
+    name = "mistral" if kind == "mistral" else "chat"
+    request = asking(SAY, model=name, pieces=True, parameters=wanted, chosen=frozenset(wanted))
+    async with opened(url, kind=kind) as model:
+        events = await events_of(model, request)
+    pieces = [event for event in events if isinstance(event, Piece)]
+    for index in range(3):
+        told = [piece for piece in pieces if piece.index == index]
+        assert "".join(piece.delta.get("content", "") for piece in told) == "One two three."
+        assert (told[-1].finish_reason, told[-1].logprobs) == ("stop", None)
+        assert [bool(piece.logprobs) for piece in told] == [False, True, True, True, True, False]
+    finish = finish_of(events)
+    assert finish.reason == "stop"
+    assert finish.usage is not None
+    assert finish.usage.completion_tokens == 12
+    assert len([event for event in events if isinstance(event, Finish)]) in (1, 2)
+    (record,) = await simulator.requests()
+    assert {name: record.body[name] for name in wanted} == wanted
+
+
+async def test_pieces_that_the_filter_stops(simulator: Simulator) -> None:
+    prompt = f"{SAY} [simulate: filtered_output after=1]"
+    async with opened(simulator.url) as model:
+        events = await events_of(model, asking(prompt, pieces=True))
+    assert [event for event in events if isinstance(event, Piece)][-1].finish_reason == (
+        "content_filter"
+    )
+    assert finish_of(events).reason == "content_filter"
+
+
+async def test_images_by_url_are_passed_on(simulator: Simulator) -> None:
+    content = [
+        {"type": "text", "text": f"What is this? {SAY}"},
+        {"type": "image_url", "image_url": {"url": "https://x.example/a.png", "detail": "low"}},
+    ]
+    messages = ({"role": "user", "content": content},)
+    async with opened(simulator.url) as model:
+        assert text_of(await events_of(model, asking(messages=messages))) == "One two three."
+    (record,) = await simulator.requests()
+    assert record.body["messages"] == list(messages)

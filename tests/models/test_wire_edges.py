@@ -195,6 +195,14 @@ FILTERED = {
     },
 }
 
+BLOCKED = {
+    "code": "content_filter",
+    "content_filters": [
+        {"blocked": False, "content_filter_results": {"hate": {"filtered": False}}},
+        {"blocked": True, "content_filter_results": {"indirect_attack": {"filtered": True}}},
+    ],
+}
+
 
 @pytest.mark.parametrize(
     ("reply", "kind", "words"),
@@ -211,6 +219,7 @@ FILTERED = {
         (error(504), ModelUnavailable, "504"),
         (error(400, **FILTERED), ContentFiltered, r"\(hate, jailbreak\)"),
         (error(400, code="content_filter"), ContentFiltered, "no category named"),
+        (error(400, **BLOCKED), ContentFiltered, r"\(indirect_attack\)"),
         (error(400, code="context_length_exceeded"), ContextLengthExceeded, "shorten"),
         (
             error(400, message="This model's maximum context length is 8192 tokens"),

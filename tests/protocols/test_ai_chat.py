@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from shared.events import (
     Citations,
     Delta,
@@ -49,7 +51,8 @@ def test_lines() -> None:
         b'{"delta":{"content":"a\\"\\u2028"}}\n',
         b"",
         b"",
-        b'{"error":{"code":"model_timeout","message":"Silent."}}\n',
+        b"",
+        b'{"error":{"code":"model_timeout","message":"Silent."}}\n'
         b'{"delta":{},"context":{"finishReason":"error","toolCalls":'
         b'[{"id":"id","name":"name","arguments":"{\\"x\\":1}"}],"usage":' + USED + b"}}\n",
     ]
@@ -82,6 +85,20 @@ def test_what_broke_off_says_so_once() -> None:
     assert [json.loads(line).get("error", {}).get("code") for line in lines] == ["incomplete", None]
     [_, whole] = encoded(CompletionEncoder(), [error, end])
     assert json.loads(whole)["error"]["code"] == "store_unavailable"
+
+
+@pytest.mark.parametrize("said", ["a", ""])
+def test_an_answer_that_the_filter_cut_is_no_error_but_nothing_at_all_is(said: str) -> None:
+    events: list[Event] = [
+        Error("content_filtered", "Stopped (hate).", False),
+        End("content_filter", USAGE, said),
+    ]
+    lines = b"".join(encoded(DeltaEncoder(), events)).splitlines()
+    whole = json.loads(encoded(CompletionEncoder(), events)[-1])
+    for told in (json.loads(lines[-1]), whole):
+        assert told["context"].get("contentFilter") == ("Stopped (hate)." if said else None)
+    assert len(lines) == (1 if said else 2)
+    assert ("error" in whole) == (not said)
 
 
 def test_a_whole_request() -> None:

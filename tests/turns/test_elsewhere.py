@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from shared.errors import ModelRefused, NotFound
-from shared.events import BEGINNING
+from shared.events import BEGINNING, Answering, Start
 from tests.turns.begun import begun_elsewhere
 from tests.turns.bench import PLACE, Instance, Listener, now_ms
 from tests.turns.clock_loop import in_virtual_time, pause
@@ -301,3 +301,19 @@ async def test_an_instance_that_wakes_after_its_lease_was_taken_over_changes_not
     assert await other.stored() == before
     assert owner.store.calls.count("finish") <= 1
     assert now_ms() > before.created
+
+
+@in_virtual_time
+async def test_who_watches_elsewhere_is_told_which_model_answers() -> None:
+    owner, model = Instance(), ScriptedModel()
+    model.say(Answering("second"))
+    model.say("a")
+    listener = await owner.listen(model)
+    await asyncio.sleep(3)  # a checkpoint
+    watcher = await Instance(owner.rows).attach("t1")
+    model.finish()
+    await listener.ended()
+    await watcher.ended()
+    assert watcher.events[0] == listener.events[0]
+    assert isinstance(start := watcher.events[0], Start)
+    assert start.model == "second"

@@ -17,7 +17,18 @@ from shared.errors import (
     PayloadTooLarge,
     RateLimited,
 )
-from shared.events import BEGINNING, Citations, Delta, End, Finish, Reasoning, Start, ToolCall
+from shared.events import (
+    BEGINNING,
+    Answering,
+    Citations,
+    Delta,
+    End,
+    Finish,
+    Piece,
+    Reasoning,
+    Start,
+    ToolCall,
+)
 from shared.history.base import Place
 from shared.messages import Document, FinishReason, ModelRequest, Usage
 from shared.prompts.tokens import estimate_messages, estimate_tokens
@@ -410,12 +421,93 @@ async def test_what_comes_after_the_reason_does_not_change_it(tail: str) -> None
     assert (await app.stored()).reasoning_tokens == (tail == "usage")
 
 
+@pytest.mark.parametrize("store", [True, False])
+@in_virtual_time
+async def test_the_start_says_which_model_answers(store: bool) -> None:
+    app, model = Instance(), ScriptedModel()
+    model.say(Answering("second"))
+    model.say(Answering("third"))
+    model.say("Hel")
+    listener = await app.listen(model, store=store, context=(Document(content="c", id="7"),))
+    model.finish()
+    await listener.ended()
+    assert [type(event) for event in listener.events] == [Start, Citations, Delta, End]
+    start = listener.events[0]
+    assert isinstance(start, Start)
+    assert start.model == "third"
+    if store:
+        assert (await app.stored()).model == "third"
+        replayed = await app.attach("t1")
+        await replayed.ended()
+        assert replayed.events[0] == start
+
+
+@in_virtual_time
+async def test_a_start_that_was_told_stays_and_the_store_says_who_answered() -> None:
+    app, model = Instance(), ScriptedModel()
+    listener = await app.listen(model)
+    await settle()
+    assert now() == pytest.approx(5)
+    model.say(Answering("second"), "Hel")
+    model.finish()
+    await listener.ended()
+    assert [event.model for event in listener.events if isinstance(event, Start)] == ["gpt"]
+    assert (await app.stored()).model == "second"
+    replayed = await app.attach("t1")
+    await replayed.ended()
+    assert replayed.events[0] == Start("c1", "t1", "default", "second", True)
+
+
+@in_virtual_time
+async def test_who_was_to_answer_begins_no_response() -> None:
+    app, model = Instance(), ScriptedModel()
+    model.say(Answering("second"))
+    model.fail(RateLimited("Too many.", retry_after=3))
+    with pytest.raises(RateLimited):
+        await app.start(model)
+    with pytest.raises(NotFound):
+        await app.turns.state(PLACE, "t1")
+
+
 @in_virtual_time
 async def test_filtered_output_keeps_its_reason() -> None:
     app, model = Instance(), ScriptedModel()
     model.say("Hel")
     model.finish("content_filter")
-    assert (await (await app.listen(model)).ended()).finish_reason == "content_filter"
+    listener = await app.listen(model)
+    assert (await listener.ended()).finish_reason == "content_filter"
+    assert [error.code for error in listener.errors] == ["content_filtered"]
+    assert "no category named" in listener.errors[0].message
+
+
+@pytest.mark.parametrize("said", ["Hel", ""])
+@in_virtual_time
+async def test_output_that_is_filtered_is_told_with_what_fired(said: str) -> None:
+    app, model = Instance(), ScriptedModel()
+    if said:
+        model.say(said)
+    model.say(Finish("stop", USAGE))
+    model.say(Finish("content_filter", None, 0, ("violence", "protected_material_text")))
+    model.end()
+    listener = await app.listen(model)
+    assert await listener.ended() == End("content_filter", USAGE, said)
+    (error,) = listener.errors
+    assert (error.code, error.retryable) == ("content_filtered", False)
+    assert "(violence, protected_material_text)" in error.message
+    assert listener.events[-2] is error
+    stored = await app.stored()
+    assert stored.finish_reason == "content_filter"
+    assert stored.runs[-1] == error
+
+
+@in_virtual_time
+async def test_pieces_say_themselves_that_they_were_filtered() -> None:
+    app, model = Instance(), ScriptedModel()
+    model.say(Piece(0, {"content": "Hel"}), Piece(0, {}, None, "content_filter"))
+    model.finish("content_filter")
+    listener = await app.listen(model, pieces=True, store=False)
+    assert (await listener.ended()).finish_reason == "content_filter"
+    assert listener.errors == []
 
 
 @in_virtual_time

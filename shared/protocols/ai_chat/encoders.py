@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from shared.events import Citations, Delta, End, Error, Event, Position, Reasoning, Start, ToolCall
-from shared.protocols.native.encoders import escape_separators, shown_documents
+from shared.protocols.native.encoders import cut_by_filter, escape_separators, shown_documents
 
 _json = msgspec.json.Encoder().encode
 
@@ -28,7 +28,7 @@ class DeltaEncoder:
 
     def __init__(self) -> None:
         self._tool_calls: list[dict[str, str]] = []
-        self._failed = False
+        self._error: Error | None = None
 
     def encode(self, event: Event, position: Position) -> bytes:
         match event:
@@ -43,13 +43,12 @@ class DeltaEncoder:
             case ToolCall():
                 self._tool_calls.append(_call(event))
             case Error():
-                self._failed = True
-                return _line({"error": _error(event)})
+                self._error = event  # its `end` comes at once
             case End():
-                last = _line({"delta": {}, "context": ended(event, self._tool_calls)})
-                if event.finish_reason == "incomplete" and not self._failed:
-                    return _line({"error": BROKE_OFF}) + last
-                return last
+                context = ended(event, self._tool_calls, self._error)
+                last = _line({"delta": {}, "context": context})
+                error = failure(event, self._error)
+                return last if error is None else _line({"error": error}) + last
             case _:
                 pass
         return b""
@@ -70,7 +69,7 @@ class CompletionEncoder:
         self._reasoning: list[str] = []
         self._context: dict[str, Any] = {}
         self._tool_calls: list[dict[str, str]] = []
-        self._error: dict[str, str] | None = None
+        self._error: Error | None = None
 
     def encode(self, event: Event, position: Position) -> bytes:
         match event:
@@ -83,7 +82,7 @@ class CompletionEncoder:
             case ToolCall():
                 self._tool_calls.append(_call(event))
             case Error():
-                self._error = _error(event)
+                self._error = event
             case End():
                 return escape_separators(_json(self._whole(event)))
             case _:
@@ -94,11 +93,10 @@ class CompletionEncoder:
         message: dict[str, Any] = {"role": "assistant", "content": end.text}
         if self._reasoning:
             message["context"] = {"reasoning": "".join(self._reasoning)}
-        context = self._context | ended(end, self._tool_calls)
+        context = self._context | ended(end, self._tool_calls, self._error)
         whole = {"message": message} | self._object | {"context": context}
-        if self._error is None and end.finish_reason == "incomplete":
-            self._error = BROKE_OFF
-        return whole if self._error is None else whole | {"error": self._error}
+        error = failure(end, self._error)
+        return whole if error is None else whole | {"error": error}
 
 
 def session(start: Start) -> dict[str, str | None]:
@@ -106,10 +104,20 @@ def session(start: Start) -> dict[str, str | None]:
     return {"conversationId": start.conversation_id}
 
 
-def ended(end: End, tool_calls: list[dict[str, str]]) -> dict[str, Any]:
-    """What `context` says of an answer's end."""
+def ended(end: End, tool_calls: list[dict[str, str]], error: Error | None) -> dict[str, Any]:
+    """What `context` says of an answer's end, with what the content filter cut it for."""
     calls = {"toolCalls": tool_calls} if tool_calls else {}
-    return {"finishReason": end.finish_reason, **calls, "usage": end.usage}
+    cut = {"contentFilter": error.message} if error is not None and cut_by_filter(end) else {}
+    return {"finishReason": end.finish_reason, **cut, **calls, "usage": end.usage}
+
+
+def failure(end: End, error: Error | None) -> dict[str, str] | None:
+    """The error that an end is, where it is one."""
+    if cut_by_filter(end):
+        return None
+    if error is not None:
+        return {"code": error.code, "message": error.message}
+    return BROKE_OFF if end.finish_reason == "incomplete" else None
 
 
 def _line(value: dict[str, Any]) -> bytes:
@@ -122,7 +130,3 @@ def _documents(event: Citations) -> list[dict[str, Any]]:
 
 def _call(event: ToolCall) -> dict[str, str]:
     return {"id": event.id, "name": event.name, "arguments": event.arguments}
-
-
-def _error(event: Error) -> dict[str, str]:
-    return {"code": event.code, "message": event.message}

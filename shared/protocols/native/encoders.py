@@ -189,6 +189,14 @@ def _fields(event: Event, result_name: str) -> dict[str, Any]:
             return other
 
 
+def cut_by_filter(end: End) -> bool:
+    """Whether the content filter stopped an answer that had begun.
+
+    For protocols with a finish reason of their own for it, that is an end and no error.
+    """
+    return end.finish_reason == "content_filter" and end.text != ""
+
+
 def shown_documents(documents: Iterable[Document]) -> list[dict[str, Any]]:
     """What callers are shown of documents: not their content, which may be long and not theirs."""
     return [

@@ -14,7 +14,7 @@ import msgspec
 
 from shared.events import Citations, Delta, End, Error, Event, Position, Reasoning, Start, ToolCall
 from shared.messages import Document, FinishReason, ToolResult
-from shared.protocols.native.encoders import escape_separators
+from shared.protocols.native.encoders import cut_by_filter, escape_separators
 from shared.protocols.ui_messages.ids import answer_id
 
 HEADERS = {"x-vercel-ai-ui-message-stream": "v1"}
@@ -104,7 +104,10 @@ class UiMessageEncoder:
         yield _part("start-step")
 
     def _end(self, end: End) -> Iterator[bytes]:
-        told = {"finishReason": end.finish_reason, "usage": end.usage}
+        told: dict[str, Any] = {"finishReason": end.finish_reason, "usage": end.usage}
+        if self._errors and cut_by_filter(end):
+            told["contentFilter"] = " ".join(self._errors)
+            self._errors.clear()
         if end.finish_reason == "incomplete" and not self._errors:
             self._errors.append(_BROKE_OFF)
         if self._errors:

@@ -200,6 +200,36 @@ async def test_async_filter_chunks_have_no_delta(simulator: Simulator) -> None:
     assert annotated["choices"][0]["content_filter_results"] == {}
 
 
+async def test_async_filter_that_fires(simulator: Simulator) -> None:
+    category = "protected_material_text"
+    now = await tell(simulator, f"[simulate: async_filter category={category} after=2] {SIX}")
+    late = await tell(simulator, f"[simulate: async_filter category={category} late] {SIX}")
+    for reply, text, reasons in (
+        (now, "a b", ["content_filter"]),
+        (late, "a b c d e f", ["stop", "content_filter"]),
+    ):
+        choices = [choice for event in reply.events() for choice in event["choices"]]
+        assert reply.text() == text
+        assert [c["finish_reason"] for c in choices if c["finish_reason"]] == reasons
+        assert "delta" not in choices[-1]
+        results = choices[-1]["content_filter_results"]
+        assert results[category] == {"detected": True, "filtered": True}
+        assert results["violence"]["filtered"] is False
+        assert reply.done
+
+
+@pytest.mark.parametrize("category", ["hate", "jailbreak", "protected_material_code"])
+async def test_categories_of_the_filter(simulator: Simulator, category: str) -> None:
+    refused = await tell(simulator, f"[simulate: filtered_prompt category={category}]")
+    results = refused.json()["error"]["innererror"]["content_filter_result"]
+    assert [name for name in results if results[name]["filtered"]] == [category]
+    stopped = await tell(
+        simulator, f"[simulate: filtered_output after=1 category={category}] {SIX}", stream=False
+    )
+    results = stopped.json()["choices"][0]["content_filter_results"]
+    assert [name for name in results if results[name]["filtered"]] == [category]
+
+
 async def test_no_usage_though_asked_for(simulator: Simulator) -> None:
     options = {"include_usage": True}
     reply = await tell(simulator, f"[simulate: no_usage] {SIX}", stream_options=options)

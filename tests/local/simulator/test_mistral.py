@@ -239,18 +239,25 @@ async def test_messages_in_order(simulator: Simulator, messages: list[dict[str, 
     assert (await tell(simulator, "", messages=messages)).status == 200
 
 
+async def test_several_choices_tell_their_usage_with_the_last(simulator: Simulator) -> None:
+    reply = await tell(simulator, '[simulate: say text="Hi."]', n=2)
+    events = reply.events()
+    choices = [choice for event in events for choice in event["choices"]]
+    assert [choice["index"] for choice in choices] == [0, 1] * 4
+    assert [event["usage"]["completion_tokens"] for event in events if "usage" in event] == [4]
+    assert events[-1]["usage"]
+
+
 async def test_other_refusals(simulator: Simulator) -> None:
     reply = await tell(simulator, "Hi", model="nobody")
     assert (reply.status, reply.json()["type"]) == (400, "invalid_model")
     reply = await tell(simulator, "Hi", model=None)
     assert (reply.status, reply.json()["message"]["detail"][0]["loc"]) == (422, ["body", "model"])
-    reply = await tell(simulator, "Hi", n=2)
-    assert (reply.status, "n above 1" in reply.json()["message"]) == (400, True)
     reply = await tell(simulator, "word " * 50_000, model="magistral")
     assert "too large for model with 40000 maximum context length" in reply.json()["message"]
     reply = await ask(simulator, b"{", path=MISTRAL)
     assert (reply.status, reply.json()["message"]["detail"][0]["type"]) == (422, "json_invalid")
-    reply = await tell(simulator, "Hi", model="chat", top_logprobs=2)
+    reply = await tell(simulator, "Hi", model="reasoning-open", top_logprobs=2)
     assert (reply.status, "top_logprobs" in reply.json()["message"]) == (400, True)
 
 

@@ -57,6 +57,12 @@ async def test_the_reasoning_model_refuses(simulator: Simulator, name: str, valu
     assert found == (name, "unsupported_parameter", message)
 
 
+async def test_the_reasoning_model_gives_one_choice(simulator: Simulator) -> None:
+    param, code, message = await refusal(simulator, model="reasoning", n=2)
+    assert (param, code) == ("n", "unsupported_value")
+    assert "'n' does not support 2" in message
+
+
 async def test_the_reasoning_model_takes_the_rest(simulator: Simulator) -> None:
     fields = {"model": "reasoning", "temperature": 1, "reasoning_effort": "low", "seed": 1}
     reply = await ask(simulator, {**body_of("Hi"), **fields, "max_completion_tokens": 100})
@@ -134,8 +140,8 @@ async def test_unknown_fields_are_named(simulator: Simulator) -> None:
         ({"stream": "yes"}, "stream", "invalid_type", "expected a boolean"),
         ({"stop": 1}, "stop", "invalid_type", "one of an array of strings or string"),
         ({"stop": ["1"] * 5}, "stop", "array_above_max_length", "array with length 5"),
-        ({"n": 2}, "n", "unsupported_value", "'n' does not support 2"),
-        ({"logprobs": True}, "logprobs", "unsupported_parameter", NOT_SUPPORTED),
+        ({"n": 129}, "n", "integer_above_max_value", "Expected a value <= 128"),
+        ({"top_logprobs": 2}, "top_logprobs", None, "only allowed when 'logprobs' is enabled"),
         ({"tools": [{"type": "x"}]}, "tools[0].function", "missing_required_parameter", "tools[0]"),
         (
             {"tools": [{"type": "function", "function": {"name": "a b"}}]},

@@ -177,3 +177,39 @@ async def test_response_headers(simulator: Simulator) -> None:
     openai_headers = (await ask(simulator, body_of("Hi"), path=OPENAI)).headers
     assert openai_headers["openai-version"] == "2020-10-01"
     assert "x-ms-region" not in openai_headers
+
+
+@pytest.mark.parametrize("path", [AZURE_V1, OPENAI])
+async def test_several_choices_come_in_turn(simulator: Simulator, path: str) -> None:
+    options = {"include_usage": True}
+    prompt = '[simulate: reasoning text="so"] [simulate: say text="Hi."]'
+    reply = await ask(simulator, body_of(prompt, n=2, stream_options=options), path=path)
+    choices = [choice for event in reply.events() for choice in event["choices"]]
+    assert [choice["index"] for choice in choices] == [0, 1] * 5
+    said = [choice["delta"] for choice in choices if choice["index"] == 1]
+    role = {"role": "assistant", "content": "", "refusal": None}
+    assert said == [role, {"reasoning_content": "so"}, {"content": "Hi"}, {"content": "."}, {}]
+    assert [choice["finish_reason"] for choice in choices[-2:]] == ["stop", "stop"]
+    assert reply.events()[-1]["usage"]["completion_tokens"] == 6
+    whole = (await ask(simulator, body_of(prompt, n=2, stream=False), path=path)).json()
+    assert [choice["index"] for choice in whole["choices"]] == [0, 1]
+    assert whole["choices"][0]["message"] == whole["choices"][1]["message"]
+
+
+@pytest.mark.parametrize("path", [AZURE_V1, OPENAI])
+@pytest.mark.parametrize("top", [None, 2])
+async def test_log_probabilities(simulator: Simulator, path: str, top: int | None) -> None:
+    wanted = {"logprobs": True} | ({"top_logprobs": top} if top else {})
+    prompt = '[simulate: say text="Hé."]'
+    reply = await ask(simulator, body_of(prompt, **wanted), path=path)
+    choices = [choice for event in reply.events() for choice in event["choices"]]
+    scored = [choice["logprobs"] for choice in choices]
+    assert scored[0] is scored[-1] is None
+    [first], [last] = (score["content"] for score in scored[1:-1])
+    assert (first["token"], first["bytes"], last["token"]) == ("Hé", [72, 195, 169], ".")
+    assert first["logprob"] < 0
+    assert len(first["top_logprobs"]) == (top or 0)
+    if top:
+        assert first["top_logprobs"][0]["token"] == "Hé"
+    whole = (await ask(simulator, body_of(prompt, **wanted, stream=False), path=path)).json()
+    assert whole["choices"][0]["logprobs"]["content"] == [first, last]

@@ -1,0 +1,218 @@
+"""What the model says, choice by choice, as it said it: pure."""
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+
+from shared.errors import ChatError, ContentFiltered, ModelUnavailable
+from shared.events import Finish, ModelEvent, Piece
+from shared.messages import Usage
+from shared.models.chunks import ChunkReader
+from shared.models.pieces import PieceReader, reader_for
+from tests.models.support import HELLO, SSE, STOP, asking, events_of, opened, serving
+
+LOGPROBS = {"content": [{"token": "a", "logprob": -0.5, "bytes": [97], "top_logprobs": []}]}
+AZURE = {"hate": {"filtered": False, "severity": "safe"}}
+
+
+def chunk(*choices: dict[str, Any], **more: Any) -> bytes:
+    return json.dumps({"choices": choices, **more}).encode()
+
+
+def said(index: int, text: str, **more: Any) -> dict[str, Any]:
+    return {"index": index, "delta": {"content": text}, "finish_reason": None, **more}
+
+
+def ended(index: int, reason: str) -> dict[str, Any]:
+    return {"index": index, "delta": {}, "finish_reason": reason}
+
+
+def usage(**more: Any) -> bytes:
+    figures = {"prompt_tokens": 3, "completion_tokens": 5, "total_tokens": 8, **more}
+    return json.dumps({"choices": [], "usage": figures}).encode()
+
+
+def read(*payloads: bytes, choices: int = 2) -> list[ModelEvent]:
+    """What is told of payloads that come one by one; raises the failure."""
+    reader = PieceReader(choices)
+    events = [event for payload in payloads for event in reader.read([payload])]
+    if reader.failure is not None:
+        raise reader.failure
+    return events + reader.end()
+
+
+def test_every_choice_is_told_as_it_came() -> None:
+    first = {"role": "assistant", "content": "", "refusal": None}
+    assert read(
+        chunk({"index": 0, "delta": first}),
+        chunk(said(1, "b"), said(0, "a")),
+        chunk(ended(1, "length")),
+        chunk(ended(0, "stop")),
+        usage(),
+        b"[DONE]",
+    ) == [
+        Piece(0, first),
+        Piece(1, {"content": "b"}),
+        Piece(0, {"content": "a"}),
+        Piece(1, {}, None, "length"),
+        Piece(0, {}, None, "stop"),
+        Finish("stop"),
+        Finish("stop", Usage(3, 5, 8)),
+    ]
+
+
+def test_tool_calls_log_probabilities_and_what_is_new_pass_through() -> None:
+    delta = {"tool_calls": [{"index": 0, "id": "x", "function": {"arguments": "{"}}], "new": [1]}
+    assert read(
+        chunk({"index": 0, "delta": delta, "logprobs": LOGPROBS}),
+        chunk(ended(0, "tool_calls")),
+        choices=1,
+    ) == [Piece(0, delta, LOGPROBS), Piece(0, {}, None, "tool_calls"), Finish("tool_calls")]
+
+
+def test_the_filters_own_words_are_left_out() -> None:
+    apart = {"index": 0, "finish_reason": None, "content_filter_results": AZURE}
+    inside = {"content": "a", "content_filter_results": AZURE}
+    assert read(
+        b'{"choices":[],"prompt_filter_results":[{"prompt_index":0}]}',
+        chunk(said(0, "a", content_filter_results=AZURE)),
+        chunk({"index": 0, "delta": inside}),
+        chunk(apart),
+        chunk(ended(0, "content_filter")),
+        choices=1,
+    ) == [
+        Piece(0, {"content": "a"}),
+        Piece(0, {"content": "a"}),
+        Piece(0, {}, None, "content_filter"),
+        Finish("content_filter"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("payloads", "finish"),
+    [
+        ([chunk(ended(0, "stop")), chunk(ended(1, "length"))], Finish("stop")),
+        ([chunk(ended(1, "length")), chunk(ended(0, "stop"))], Finish("stop")),
+        ([chunk(ended(1, "length"))], Finish("length")),
+        ([chunk(ended(0, "stop"))], Finish("stop")),
+        ([chunk(ended(0, "what")), chunk(ended(1, "length"))], Finish("length")),
+        ([chunk(said(0, "a")), usage()], Finish(None, Usage(3, 5, 8))),
+        ([usage(), chunk(ended(0, "stop"), ended(1, "stop"))], Finish("stop", Usage(3, 5, 8))),
+        (
+            [usage(completion_tokens_details={"reasoning_tokens": 2}), chunk(ended(0, "stop"))],
+            Finish("stop", Usage(3, 5, 8), 2),
+        ),
+        (
+            [usage(prompt_tokens="3", total_tokens=None), chunk(ended(0, "stop"))],
+            Finish("stop", Usage(0, 5, 5)),
+        ),
+    ],
+)
+def test_the_finish(payloads: list[bytes], finish: Finish) -> None:
+    assert [event for event in read(*payloads) if isinstance(event, Finish)] == [finish]
+
+
+def test_the_end_is_that_of_all_choices() -> None:
+    reader = PieceReader(2)
+    reader.read([chunk(ended(0, "stop")), chunk(ended(0, "content_filter"))])
+    assert reader.reason is None
+    assert reader.read([chunk(ended(1, "stop"))])[-1] == Finish("content_filter")
+    assert reader.end() == []
+
+
+def test_a_stream_that_just_ends_has_no_finish() -> None:
+    assert read(chunk(said(0, "a"))) == [Piece(0, {"content": "a"})]
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"{}",
+        b'{"choices":null}',
+        b'{"choices":5,"usage":6}',
+        b'{"choices":[5,{}]}',
+        b'{"choices":[{"index":0,"delta":null,"finish_reason":""}]}',
+        b'{"choices":[{"index":0,"delta":[1],"finish_reason":2,"logprobs":null}]}',
+    ],
+)
+def test_what_says_nothing_is_passed_over(payload: bytes) -> None:
+    assert read(payload) == []
+
+
+@pytest.mark.parametrize("payload", [b"", b"<html>", b'{"choices"', b"5", b"[]", b"[" * 100_000])
+def test_what_cannot_be_read_is_said_after_what_came_before(payload: bytes) -> None:
+    reader = PieceReader(1)
+    assert reader.read([chunk(said(0, "a")), payload]) == [Piece(0, {"content": "a"})]
+    assert isinstance(reader.failure, ModelUnavailable)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [({"message": "secret"}, ModelUnavailable), ({"code": "content_filter"}, ContentFiltered)],
+)
+def test_errors_inside_a_stream(error: object, kind: type[ChatError]) -> None:
+    with pytest.raises(kind) as told:
+        read(json.dumps({"error": error}).encode())
+    assert "secret" not in told.value.message
+
+
+def test_mistrals_errors_inside_a_stream() -> None:
+    with pytest.raises(ModelUnavailable):
+        read(b'{"object":"error","message":"secret","type":"internal_server_error"}')
+    with pytest.raises(ModelUnavailable):
+        read(chunk(ended(0, "error")))
+
+
+def raw(index: int, content: str, name: str = "content") -> bytes:
+    return b'{"choices":[{"index":%d,"delta":{"%b":"%b"}}]}' % (
+        index,
+        name.encode(),
+        content.encode(),
+    )
+
+
+def test_halves_of_characters_are_joined_choice_by_choice() -> None:
+    events = read(
+        raw(0, "a\\ud83d"), raw(1, "b\\ud83d"), raw(0, "\\ude00c"), raw(1, "d"), raw(1, "e")
+    )
+    texts = {
+        index: "".join(
+            event.delta["content"]
+            for event in events
+            if isinstance(event, Piece) and event.index == index
+        )
+        for index in (0, 1)
+    }
+    assert texts == {0: "a\U0001f600c", 1: "b\ufffdde"}
+
+
+def test_what_stays_alone_is_replaced_so_that_it_can_be_encoded() -> None:
+    odd = (
+        b'{"choices":[{"index":0,"delta":{"tool_calls":[{"id":"\\ud83d"}],"\\ud83d":1},'
+        b'"logprobs":{"content":[{"token":"\\ude00"}]}}]}'
+    )
+    events = read(odd, raw(0, "a\\ud83d"), raw(1, "\\ud83d", "reasoning_content"), raw(0, "\xff"))
+    assert msgspec.json.encode(events)
+    assert events[-1] == Piece(1, {"reasoning_content": "\ufffd"})
+
+
+def test_the_reader_is_chosen_once() -> None:
+    assert isinstance(reader_for(asking()), ChunkReader)
+    assert isinstance(reader_for(asking(pieces=True)), PieceReader)
+    three = reader_for(asking(pieces=True, parameters={"n": 3}))
+    three.read([chunk(ended(0, "stop"), ended(1, "stop"))])
+    assert three.reason is None
+
+
+async def test_pieces_through_the_whole_adapter() -> None:
+    async with serving(SSE + HELLO + STOP) as service, opened(service.url) as model:
+        parameters = {"n": 1, "logprobs": True, "top_logprobs": 2, "logit_bias": {"5": 1}}
+        request = asking(pieces=True, parameters=parameters, chosen=frozenset(parameters))
+        assert await events_of(model, request) == [
+            Piece(0, {"content": "Hello"}),
+            Piece(0, {}, None, "stop"),
+            Finish("stop"),
+        ]
+    assert {name: service.bodies[0][name] for name in parameters} == parameters
