@@ -190,11 +190,11 @@ class World:
 
     def _check_patience(self) -> None:
         """A response begins 5 s after it was asked for, where nothing fails."""
-        for one in (*self.asks,):
+        for one in self.asks:
             if one.task.done() or not one.node.alive:
                 continue
             troubled = max(n.net.failed for n in (*self.nodes, *self.gone))
-            slow = any(n.net.there + n.net.back > 0.1 for n in self.nodes)
+            slow = one.node.net.there + one.node.net.back > 0.1
             if not slow and self.loop.time() - max(one.at, troubled, self.paused) > 20:
                 self.wrong.append(f"{one} still waits")
 
