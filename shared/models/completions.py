@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
-from shared.errors import ChatError, InvalidRequest, ModelUnavailable
+from shared.errors import ChatError, InvalidRequest, Misconfigured, ModelUnavailable
 from shared.events import ModelEvent
 from shared.messages import ModelRequest
 from shared.models.failures import Answer, retry_after, retry_wait, translated
@@ -115,7 +115,7 @@ class ChatCompletions:
         wanted = usage_on_request(self._connection.kind) | parameters.values
         refused = self._memory.refused(model)
         while True:
-            sent = fitted(wanted, refused, parameters.chosen)
+            sent = fitted(wanted, refused, parameters.chosen | parameters.options)
             error: ChatError
             try:
                 return ModelStream(await self._post(request, sent, connect), reader_for(request))
@@ -123,15 +123,17 @@ class ChatCompletions:
                 answer = Answer(exc.status_code, exc.response.headers, exc.body)
                 if (name := unsupported(answer, sent)) is not None:
                     refused |= {name}
-                    if name not in parameters.chosen or has_old_name(name, refused):
+                    wanted_by = parameters.chosen | parameters.options
+                    if name not in wanted_by or has_old_name(name, refused):
                         _log.warning("Model %r does not take %s: no longer sent.", model, name)
                         self._memory.learn(model, name)
                         continue
-                    field = parameters.chosen[name]
-                    error = InvalidRequest(
-                        f"{field}: the model {model} does not take it, or not with this value.",
-                        field=field,
-                    )
+                    field = wanted_by[name]
+                    why = f"the model {model} does not take it, or not with this value."
+                    if name in parameters.chosen:
+                        error = InvalidRequest(f"{field}: {why}", field=field)
+                    else:
+                        error = Misconfigured(f"The action sets {field}: {why}")
                 else:
                     error = translated(answer, self._connection, model, parameters.chosen)
                 if answer.status == 429 and (rest := retry_after(answer.headers)) is not None:

@@ -130,6 +130,8 @@ class Parameters(Struct, frozen=True):
     values: dict[str, Any]
     chosen: dict[str, str]
     """For each name that the caller chose, the contract's name of the caller's field."""
+    options: dict[str, str]
+    """The same for the action's options."""
 
 
 def prepared(kind: Kind, request: ModelRequest) -> Parameters:
@@ -141,6 +143,7 @@ def prepared(kind: Kind, request: ModelRequest) -> Parameters:
     values: dict[str, Any] = {}
     chosen: dict[str, str] = {"model": "model"} if "model" in request.chosen else {}
     given: dict[str, str] = {}
+    options: dict[str, str] = {}
     for name, value in request.parameters.items():
         field = contract_name(name)
         row = FIELDS.get(name)
@@ -169,9 +172,11 @@ def prepared(kind: Kind, request: ModelRequest) -> Parameters:
         given[sent] = field
         if name in request.chosen:
             chosen[sent] = field
+        elif name not in _CONTRACT:
+            options[sent] = field
     if (field_of_limit := chosen.get("max_completion_tokens")) is not None:
         chosen["max_tokens"] = field_of_limit
-    return Parameters(values, chosen)
+    return Parameters(values, chosen, options)
 
 
 def said_to(kind: Kind, request: ModelRequest) -> ModelRequest:

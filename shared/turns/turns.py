@@ -5,7 +5,7 @@ import contextlib
 import secrets
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 from weakref import WeakValueDictionary
@@ -34,6 +34,8 @@ from shared.turns.running import RunningTurns
 from shared.turns.turn import Bounds, Turn
 from shared.turns.writer import TurnWriter
 
+PIECES = 16
+"""How many times longer than an answer one that is told by pieces may be."""
 STOP_SECONDS = 10.0
 STOP_POLL_SECONDS = 0.5
 HEAD_SECONDS = 1.0
@@ -355,7 +357,7 @@ class Turns:
                 model=model,
                 request=prompt.render(()),
                 buffer=buffer,
-                bounds=self._limits.turn,
+                bounds=_bounds(self._limits.turn, request),
                 writer=None,
                 cancel_on_leave=True,
                 respond_by=respond_by,
@@ -392,6 +394,11 @@ def _leave(opening: "asyncio.Task[Turn | Answer]") -> None:
         turn = opening.result()
         if isinstance(turn, Turn):
             turn.watch(BEGINNING).close()
+
+
+def _bounds(bounds: Bounds, request: ChatRequest) -> Bounds:
+    """Pieces are as long as what is around their text, and nothing of them is stored."""
+    return replace(bounds, max_bytes=PIECES * bounds.max_bytes) if request.pieces else bounds
 
 
 def _title(prompt: str) -> str:

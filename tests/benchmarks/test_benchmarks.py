@@ -6,7 +6,20 @@ from asyncio.subprocess import PIPE
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-SMALL = ("--streams", "2", "--tokens", "5", "--ms", "1", "--rounds", "1", "--messages", "4", "120")
+SMALL = (
+    "--streams",
+    "2",
+    "--tokens",
+    "5",
+    "--ms",
+    "1",
+    "--rounds",
+    "1",
+    "--messages",
+    "4",
+    "120",
+    "--no-gateway",
+)
 
 
 async def test_a_small_run_prints_every_table_and_counts_the_store_requests():

@@ -102,11 +102,12 @@ async def test_a_lesson_is_learned_once_for_each_model() -> None:
 async def test_several_lessons_in_one_ask() -> None:
     refusals = [
         error(400, param=name, code="unsupported_parameter")
-        for name in ("temperature", "seed", "stream_options")
+        for name in ("temperature", "max_completion_tokens", "stream_options")
     ]
     async with serving(*refusals, SSE + HELLO + STOP) as service, opened(service.url) as model:
-        await events_of(model, asking(parameters={"temperature": 0.7, "seed": 1}))
-    assert set(service.bodies[-1]) == {"model", "messages", "stream"}
+        parameters = {"temperature": 0.7, "max_completion_tokens": 9}
+        await events_of(model, asking(parameters=parameters))
+    assert set(service.bodies[-1]) == {"model", "messages", "stream", "max_tokens"}
 
 
 async def test_a_service_that_refuses_for_ever_is_given_up() -> None:
@@ -155,10 +156,10 @@ async def test_a_service_of_before_2024_09_gets_the_limit_by_its_old_name(
 
 
 async def test_a_validators_refusal_is_a_lesson_too() -> None:
-    refusal = answer(422, {"detail": [{"type": "extra_forbidden", "loc": ["body", "seed"]}]})
+    refusal = answer(422, {"detail": [{"type": "extra_forbidden", "loc": ["body", "temperature"]}]})
     async with serving(refusal, SSE + HELLO + STOP) as service, opened(service.url) as model:
-        await events_of(model, asking(parameters={"seed": 1}))
-    assert ["seed" in body for body in service.bodies] == [True, False]
+        await events_of(model, asking(parameters={"temperature": 0.7}))
+    assert ["temperature" in body for body in service.bodies] == [True, False]
 
 
 def test_the_contracts_names() -> None:
