@@ -10,9 +10,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from benchmarks.cold import measure_imports
-from benchmarks.load import Figures, Load, run_load
+from benchmarks.gateway import gateway
+from benchmarks.load import Figures, Load, Target, run_load
 from benchmarks.store_requests import ask_once, counted, seed
-from local.host import Host, running_host
+from local.host import running_host
 from local.storage import running_storage
 from local.storage_meter import running_meter
 from shared.history.base import Place
@@ -24,6 +25,8 @@ PEERS = {
     "raw relay": ROOT / "benchmarks" / "peers" / "relay",
 }
 OURS, SAMPLE, RELAY = PEERS
+COMPATIBLE = f"{OURS}, /api/v1"
+GATEWAY = "LiteLLM's proxy"
 
 
 @asynccontextmanager
@@ -48,12 +51,12 @@ async def simulator() -> AsyncIterator[str]:
         await process.wait()
 
 
-async def compare(hosts: dict[str, Host], load: Load, rounds: int) -> dict[str, Figures]:
+async def compare(targets: dict[str, Target], load: Load, rounds: int) -> dict[str, Figures]:
     """Each in turn, `rounds` times; the median of each figure."""
-    taken: dict[str, list[Figures]] = {name: [] for name in hosts}
+    taken: dict[str, list[Figures]] = {name: [] for name in targets}
     for _ in range(rounds):
-        for name, host in hosts.items():
-            taken[name].append(await run_load(host.url, host.workers[0], load))
+        for name, target in targets.items():
+            taken[name].append(await run_load(target, load))
     return {
         name: Figures(
             *(
@@ -65,17 +68,20 @@ async def compare(hosts: dict[str, Host], load: Load, rounds: int) -> dict[str, 
     }
 
 
-def print_load(title: str, figures: dict[str, Figures]) -> None:
-    relay = figures[RELAY].cpu_us_per_token
-    sample = figures[SAMPLE].cpu_us_per_token
+def print_load(title: str, figures: dict[str, Figures], beside: dict[str, str]) -> None:
+    """`beside`: the columns of ratios, and what each compares with."""
     print(f"\n### {title}\n")
-    print("| | CPU µs a token | × relay | × sample | first byte p50 | p99 |")
-    print("|---|---|---|---|---|---|")
+    columns = "".join(f" {column} |" for column in beside)
+    print(f"| | CPU µs a token |{columns} first byte p50 | p99 |")
+    print("|---|---|" + "---|" * len(beside) + "---|---|")
     for name, f in figures.items():
         cpu = f.cpu_us_per_token
+        ratios = "".join(
+            f" {_ratio(cpu, figures[other].cpu_us_per_token)} |" for other in beside.values()
+        )
         print(
-            f"| {name} | {cpu:.1f} | {_ratio(cpu, relay)} | {_ratio(cpu, sample)} "
-            f"| {f.first_byte_p50 * 1000:.0f} ms | {f.first_byte_p99 * 1000:.0f} ms |"
+            f"| {name} | {cpu:.1f} |{ratios} {f.first_byte_p50 * 1000:.0f} ms "
+            f"| {f.first_byte_p99 * 1000:.0f} ms |"
         )
 
 
@@ -84,7 +90,22 @@ def _ratio(figure: float, to: float) -> str:
     return f"{figure / to:.2f}" if to else "–"
 
 
-async def measure(load: Load, rounds: int, conversations: Sequence[int]) -> None:
+async def measure_gateway(model: str, ours: Target, load: Load, rounds: int) -> None:
+    """The OpenAI-compatible endpoint beside a gateway that is made for nothing else."""
+    async with gateway(model) as theirs:
+        targets = {
+            COMPATIBLE: Target(ours.url, ours.pid, "/api/v1/chat/completions"),
+            GATEWAY: theirs,
+        }
+        await compare(targets, Load(load.streams, 20, 0), 1)  # warm
+        figures = await compare(targets, load, rounds)
+        title = f"OpenAI-compatible: {load.streams} streams of {load.tokens} tokens"
+        print_load(f"{title}, {load.ms:g} ms apart", figures, {"× LiteLLM": GATEWAY})
+
+
+async def measure(
+    load: Load, rounds: int, conversations: Sequence[int], with_gateway: bool
+) -> None:
     async with AsyncExitStack() as stack:
         model = await stack.enter_async_context(simulator())
         storage = await stack.enter_async_context(running_storage())
@@ -96,17 +117,20 @@ async def measure(load: Load, rounds: int, conversations: Sequence[int]) -> None
             "CHAT_AUTH": "anonymous",
             "CHAT_STORAGE": storage.connection_string,
         }
-        hosts = {
-            name: await stack.enter_async_context(running_host(folder, env=env, inherit_env=False))
-            for name, folder in PEERS.items()
-        }
-        for host in hosts.values():
-            await run_load(host.url, host.workers[0], Load(load.streams, 20, 0))  # warm
-        paced = await compare(hosts, load, rounds)
+        targets = {}
+        for name, folder in PEERS.items():
+            running = running_host(folder, env=env, inherit_env=False)
+            host = await stack.enter_async_context(running)
+            targets[name] = Target(host.url, host.workers[0])
         size = f"{load.streams} streams of {load.tokens} tokens"
-        print_load(f"{size}, {load.ms:g} ms apart", paced)
-        burst = await compare(hosts, Load(load.streams, load.tokens, 0), rounds)
-        print_load(f"A burst: {size} at once", burst)
+        beside = {"× relay": RELAY, "× sample": SAMPLE}
+        await compare(targets, Load(load.streams, 20, 0), 1)  # warm
+        paced = await compare(targets, load, rounds)
+        print_load(f"{size}, {load.ms:g} ms apart", paced, beside)
+        burst = await compare(targets, Load(load.streams, load.tokens, 0), rounds)
+        print_load(f"A burst: {size} at once", burst, beside)
+        if with_gateway:
+            await measure_gateway(model, targets[OURS], load, rounds)
 
         metered = await stack.enter_async_context(
             running_host(
@@ -150,10 +174,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         default=[10, 20_000],
         help="lengths of the conversations whose store requests are counted",
     )
+    parser.add_argument(
+        "--no-gateway", action="store_true", help="without LiteLLM's proxy, which is installed once"
+    )
     given = parser.parse_args(argv)
     print_cold(given.rounds)
     load = Load(given.streams, given.tokens, given.ms)
-    asyncio.run(measure(load, given.rounds, given.messages))
+    asyncio.run(measure(load, given.rounds, given.messages, not given.no_gateway))
     return 0
 
 

@@ -3,7 +3,9 @@
 import asyncio
 import statistics
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import aiohttp
 import psutil
@@ -28,6 +30,22 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True)
+class Target:
+    """What is measured: an address, the process that works there, and what it is asked by."""
+
+    url: str
+    pid: int
+    path: str = "/api/chat"
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def body(self, prompt: str) -> dict[str, Any]:
+        if not self.path.endswith("/chat/completions"):
+            return {"userPrompt": prompt}
+        messages = [{"role": "user", "content": prompt}]
+        return {"model": "chat", "messages": messages, "stream": True}
+
+
+@dataclass(frozen=True, slots=True)
 class Figures:
     """What one run gave: CPU of the worker process, and seconds to the first byte."""
 
@@ -37,13 +55,13 @@ class Figures:
     seconds: float
 
 
-async def run_load(url: str, pid: int, load: Load) -> Figures:
+async def run_load(target: Target, load: Load) -> Figures:
     """One run. Raises `RuntimeError` where an answer is not whole."""
-    process = psutil.Process(pid)
+    process = psutil.Process(target.pid)
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(connector=connector, trust_env=False) as session:
         before, began = _cpu(process), time.monotonic()
-        first = await asyncio.gather(*(_one(session, url, load) for _ in range(load.streams)))
+        first = await asyncio.gather(*(_one(session, target, load) for _ in range(load.streams)))
         seconds, after = time.monotonic() - began, _cpu(process)
     first.sort()
     return Figures(
@@ -54,13 +72,13 @@ async def run_load(url: str, pid: int, load: Load) -> Figures:
     )
 
 
-async def _one(session: aiohttp.ClientSession, url: str, load: Load) -> float:
+async def _one(session: aiohttp.ClientSession, target: Target, load: Load) -> float:
     began = time.monotonic()
     first, size = 0.0, 0
     async with session.post(
-        f"{url}/api/chat",
-        json={"userPrompt": load.prompt},
-        headers={"accept": "text/event-stream"},
+        target.url + target.path,
+        json=target.body(load.prompt),
+        headers={"accept": "text/event-stream", **target.headers},
     ) as response:
         if response.status != 200:
             raise RuntimeError(f"{response.status}: {await response.text()}")
