@@ -108,9 +108,12 @@ class WorkerProcess:
     async def stop(self) -> None:
         """SIGTERM to the app, the grace to finish, then the kill; returns when it has ended."""
         self._send({"stop": True})
-        done, _ = await asyncio.wait({self.ended}, timeout=self._grace)
-        if not done:
-            await self.kill()
+        try:
+            await asyncio.wait({self.ended}, timeout=self._grace)
+        finally:  # also where who waits is cancelled: one that was told to stop serves nobody
+            if not self.ended.done():
+                _kill(self._process)
+        await asyncio.shield(self.ended)
         self._channel.close()
 
     async def kill(self) -> None:

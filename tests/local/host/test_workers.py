@@ -168,6 +168,22 @@ async def test_a_stream_that_does_not_end_is_cut_after_the_grace(
         assert not (app / "left").exists()
 
 
+async def test_a_worker_whose_stop_was_given_up_is_replaced_all_the_same(
+    make_app: Callable[[str], Path], client: aiohttp.ClientSession
+) -> None:
+    app = make_app(IMPORTS + FINISHING.format(early="", late=""))
+    async with running_host(app, inherit_env=False, grace=GUARD_SECONDS) as host:
+        old = host.workers[0]
+        response = await client.get(f"{host.url}/api/stream")
+        assert await response.content.readany() == b"begun "
+        stopping = asyncio.ensure_future(host.terminate())
+        await asyncio.sleep(0)
+        stopping.cancel()
+        await gone(old)
+        await host.ready()
+        assert host.workers[0] != old
+
+
 async def test_function_without_streaming_http_is_not_served(
     make_app: Callable[[str], Path],
 ) -> None:
