@@ -31,6 +31,8 @@ WATCH_AGAIN_MS = 10_000
 """It says so again when no more than this is left."""
 ANNOUNCEMENTS = 5
 """Attempts to say so the first time: what they meet is a write in 2 s."""
+ANNOUNCE_SECONDS = 2.0
+"""For all of them: then the response begins, and who follows goes on saying it."""
 
 
 def start_event(place: Place, answer: Answer) -> Start:
@@ -130,15 +132,16 @@ class Follower:
     async def announce(self) -> None:
         """Say in the row that somebody watches, before a response says that they do."""
         said = False
-        with contextlib.suppress(StoreUnavailable):
-            for _ in range(ANNOUNCEMENTS):
-                if said or self._buffer.end is not None:
-                    break
-                try:
-                    await self._say_watching()
-                    said = True
-                except Conflict:  # its owner, or another watcher, wrote meanwhile
-                    await self._look()
+        with contextlib.suppress(StoreUnavailable, TimeoutError):
+            async with asyncio.timeout(ANNOUNCE_SECONDS):
+                for _ in range(ANNOUNCEMENTS):
+                    if said or self._buffer.end is not None:
+                        break
+                    try:
+                        await self._say_watching()
+                        said = True
+                    except Conflict:  # its owner, or another watcher, wrote meanwhile
+                        await self._look()
 
     def watch(self, position: Position, heartbeat: float) -> Watch:
         """Begin to follow; the watch's close ends it."""

@@ -227,6 +227,8 @@ class TurnMachine(RuleBasedStateMachine):
     )
     def slow_down(self, node: Node, trip: tuple[float, float]) -> None:
         """How long a request, and its reply, are on their way from now on."""
+        if node.net.there + node.net.back > 0.1:
+            node.net.failed = self.world.loop.time()
         node.net.there, node.net.back = trip
 
     @any_of(lambda machine: machine.world.asks)
