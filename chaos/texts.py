@@ -132,7 +132,7 @@ def _forks(facts: Facts) -> Iterator[Finding]:
 
 def _error_before(facts: Facts, sighting: Sighting) -> str:
     """The error that its caller was told before it left, and came back to what comes after that."""
-    if not sighting.before:
+    if sighting.way != "attach":
         return ""
     earlier = [s for s in facts.turn.sightings if s.who == sighting.who and s.sent < sighting.sent]
     return next((s.error for s in reversed(earlier) if s.error), "")

@@ -147,5 +147,8 @@ class ModelRequest(Struct, frozen=True, kw_only=True):
     messages: tuple[dict[str, Any], ...]
     parameters: dict[str, Any]
     chosen: frozenset[str] = frozenset()
+    within: float | None = None
+    """Seconds within which what fails is told, and so may be tried again; None: as the model's own
+    budget says."""
     pieces: bool = False
     """Give what the model says as `events.Piece`, every choice of it, and its `Finish`."""

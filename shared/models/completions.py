@@ -114,19 +114,24 @@ class ChatCompletions:
         request = said_to(self._connection.kind, request)
         wanted = usage_on_request(self._connection.kind) | parameters.values
         refused = self._memory.refused(model)
+        lessons: list[str] = []
         while True:
             sent = fitted(wanted, refused, parameters.chosen | parameters.options)
             error: ChatError
             try:
-                return ModelStream(await self._post(request, sent, connect), reader_for(request))
+                response = await self._post(request, sent, connect)
+                # What helped is remembered, and nothing that a refusal only seemed to say.
+                for lesson in lessons:
+                    self._memory.learn(model, lesson)
+                return ModelStream(response, reader_for(request))
             except APIStatusError as exc:
                 answer = Answer(exc.status_code, exc.response.headers, exc.body)
                 if (name := unsupported(answer, sent)) is not None:
                     refused |= {name}
                     wanted_by = parameters.chosen | parameters.options
                     if name not in wanted_by or has_old_name(name, refused):
-                        _log.warning("Model %r does not take %s: no longer sent.", model, name)
-                        self._memory.learn(model, name)
+                        _log.warning("Model %r does not take %s: asked without it.", model, name)
+                        lessons.append(name)
                         continue
                     field = wanted_by[name]
                     why = f"the model {model} does not take it, or not with this value."
@@ -144,7 +149,8 @@ class ChatCompletions:
 
     async def _open(self, request: ModelRequest) -> ModelStream:
         """The stream that has begun, after whatever had to be tried again."""
-        deadline = _now() + self._retry_seconds
+        budget = self._retry_seconds
+        deadline = _now() + (budget if request.within is None else min(budget, request.within))
         delay = FIRST_DELAY * random.uniform(0.5, 1.0)  # noqa: S311  # jitter, no secret
         while True:
             try:

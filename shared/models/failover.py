@@ -1,13 +1,15 @@
 """Several connections as one model: the next one is asked where one fails before its first event.
 
-How it goes, all within one budget of time, `RETRY_SECONDS`, so that a failure is told within 5 s:
+How it goes, all within one budget of time, `RETRY_SECONDS` or what is left until the response
+begins, so that a failure is told within 5 s:
 
 - In the order of the chain, each connection is asked once, the next one at once after one that is
   busy (429), failed (408, 409, 5xx), broke off before its first event, or was not in time.
-- In time: as long as others wait to be asked, one has what the budget leaves to it, a second for
-  each of them kept back, to begin its response, and nearly the silence that a model is allowed
-  (`CHAT_MODEL_TIMEOUT_SECONDS`) for its first event. The last one is waited for as any model is. A
-  model that thinks for long is therefore not given up: services begin their response before that.
+- In time: as long as others wait to be asked, one must be reached within what the budget leaves to
+  it, a second for each of them kept back. Once it has the request it is waited for as any model is:
+  one that thinks may send nothing for a minute, not even headers, and who is given up is paid for
+  all the same. Only where models are allowed no longer silence (`CHAT_MODEL_TIMEOUT_SECONDS`) than
+  the budget, the next one is asked after nearly that.
 - One that said 429 with `Retry-After` is not asked before that, by any request. Without it, only
   this request does not ask it again.
 - Once all were asked, those that failed are asked again, each after a pause that grows, and a busy
@@ -44,6 +46,7 @@ from shared.errors import (
     ContentFiltered,
     InvalidRequest,
     Misconfigured,
+    ModelBrokeOff,
     ModelTimeout,
     ModelUnavailable,
     RateLimited,
@@ -61,7 +64,7 @@ KEPT_SECONDS: Final = 1.0
 SILENCE_SHARE: Final = 0.9
 """Of the silence that a model is allowed: the next one is asked before the turn gives up."""
 LEAST_SECONDS: Final = 0.5
-"""To reach a service, however little of the budget is left."""
+"""To reach a service, however little of the budget is left to it."""
 
 _log = logging.getLogger(__name__)
 
@@ -88,7 +91,8 @@ class FailOver:
         self, request: ModelRequest
     ) -> AsyncIterator[AsyncIterator[Sequence[ModelEvent]]]:
         """See `ChatModel.ask`. What entering may raise, the first read does."""
-        stream = _Stream(self._chain, request, _now() + self._budget, self._silence)
+        budget = self._budget if request.within is None else min(self._budget, request.within)
+        stream = _Stream(self._chain, request, _now() + budget, self._silence)
         try:
             yield stream
         finally:
@@ -188,15 +192,10 @@ class _Stream:
         if candidate.attempts == 1 and not candidate.first:
             candidate.request = fitting(candidate.client.connection.kind, candidate.request)
         try:
-            async with asyncio.timeout_at(self._until(began)) as patience:
+            async with asyncio.timeout_at(self._silent_at(began)):
                 self._stream = await candidate.client.begin(
-                    candidate.request,
-                    candidate.delay,
-                    max(self._deadline - began, LEAST_SECONDS),
+                    candidate.request, candidate.delay, self._reached_within(began)
                 )
-                if patience.when() is not None:
-                    silent = began + self._silence
-                    patience.reschedule(silent if silent <= self._deadline else None)
                 events = await self._stream.__anext__()
         except TimeoutError as exc:
             late = ModelTimeout(f"The model service said nothing for {_now() - began:.1f} seconds.")
@@ -207,18 +206,28 @@ class _Stream:
             await self._give_up(candidate, failed.error, failed.wait)
         except ChatError as error:
             await self._give_up(candidate, error, None)
+        except StopAsyncIteration:
+            nothing = ModelBrokeOff("The model's stream ended before anything was said.")
+            await self._give_up(candidate, nothing, candidate.delay)
         else:
             self._begun = True
             return events
         return None
 
-    def _until(self, now: float) -> float | None:
+    def _waiting(self, now: float) -> int:
+        """How many have not been asked yet, and may be."""
+        return sum(not (c.attempts or c.unfit or c.free > now) for c in self._candidates)
+
+    def _reached_within(self, now: float) -> float:
+        """Seconds for connecting."""
+        left, waiting = self._deadline - now, self._waiting(now)
+        share = max(left / (waiting + 1), left - waiting * KEPT_SECONDS)
+        return share if waiting else max(share, LEAST_SECONDS)
+
+    def _silent_at(self, now: float) -> float | None:
         """When the next one is asked instead; None: there is none, or it is too late for it."""
-        waiting = sum(not (c.attempts or c.unfit or c.free > now) for c in self._candidates)
-        if not waiting:
-            return None
-        left = self._deadline - now
-        return now + min(max(left / (waiting + 1), left - waiting * KEPT_SECONDS), self._silence)
+        silent = now + self._silence
+        return silent if self._waiting(now) and silent <= self._deadline else None
 
     async def _give_up(self, candidate: _Candidate, error: ChatError, wait: float | None) -> None:
         """Note its failure. Raises one that others would not help with."""
@@ -261,7 +270,8 @@ def _for_fallback(client: ChatCompletions, request: ModelRequest) -> ModelReques
 
 def _is_its_own(error: ChatError) -> bool:
     """Whether the refusal says what a connection cannot do, and nothing about the request."""
-    return isinstance(error, InvalidRequest) and not isinstance(error, ContentFiltered)
+    its_own = isinstance(error, InvalidRequest | Misconfigured)
+    return its_own and not isinstance(error, ContentFiltered)
 
 
 def _now() -> float:

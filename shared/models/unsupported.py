@@ -24,6 +24,13 @@ _WORDS = re.compile(
 )
 
 
+_ADDRESS = re.compile(r"\b(?:https?|data|ftp|file):\S*", re.IGNORECASE)
+_OTHER_CODE = re.compile(
+    r"(?!bad[ _]?request|invalid_request|invalid_parameter)[a-z]", re.IGNORECASE
+)
+"""What begins a code that says something else."""
+
+
 def unsupported(answer: Answer, sent: Iterable[str]) -> str | None:
     """The first of the parameters sent that the answer calls unsupported; None: it does not.
 
@@ -32,9 +39,12 @@ def unsupported(answer: Answer, sent: Iterable[str]) -> str | None:
     if answer.status not in (400, 422):
         return None
     names = [name for name in sent if name not in ESSENTIAL]
-    message = answer.text("message")
-    if answer.text("code") in _CODES or (
-        _WORDS.search(message) and not message.startswith("Invalid schema")
+    # A service may quote what it was sent: no caller's address teaches anything.
+    message, code = _ADDRESS.sub("", answer.text("message")), answer.text("code")
+    if code in _CODES or (
+        not _OTHER_CODE.match(code)
+        and _WORDS.search(message)
+        and not message.startswith("Invalid schema")
     ):
         named = parameter(answer)
         if named is not None:

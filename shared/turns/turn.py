@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from shared.errors import ChatError, ContentFiltered, InternalError, ModelBrokeOff, ModelTimeout
 from shared.events import (
     BEGINNING,
@@ -231,7 +233,9 @@ class Turn:
     async def _read(self) -> _Outcome:
         loop = asyncio.get_running_loop()
         shown = 0.0
-        async with self._model.ask(self._request) as stream:
+        left = self._respond_by - loop.time()
+        request = msgspec.structs.replace(self._request, within=left if left > 0 else None)
+        async with self._model.ask(request) as stream:
             async for events in stream:
                 if not self._flowing.is_set():
                     await self._flowing.wait()

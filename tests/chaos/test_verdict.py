@@ -89,15 +89,15 @@ def stopped(case: Case, status: int, **answer: Any) -> None:
     case.ended("cancelled", TEXT[:9])
 
 
-def told_the_error_before(case: Case, *, told: bool = True) -> None:
+def told_the_error_before(case: Case, *, told: bool = True, text: str = TEXT[:9]) -> None:
     """Its caller left after the `error`, and came back for what was left: the `end`."""
     case.turn.plan = replace(PLAN, end="error")
-    case.store("error", TEXT[:9], error="model_unavailable")
+    case.store("error", text, error="model_unavailable")
     case.ask.finished = False
-    rest = replace(seen("", None, way="attach", at=12.5, before=TEXT[:9]), text="", marks=[])
-    end = seen(TEXT[:9], "error").end
+    rest = replace(seen("", None, way="attach", at=12.5, before=text), text="", marks=[])
+    end = seen(text, "error").end
     case.turn.sightings = [
-        replace(seen(TEXT[:9], None), error="model_unavailable" if told else ""),
+        replace(seen(text, None), error="model_unavailable" if told else ""),
         replace(rest, end=end, parting="end"),
     ]
 
@@ -271,6 +271,7 @@ def replaced(case: Case) -> None:
 
 ALLOWED: list[tuple[str, Spoil]] = [
     ("told the error before it came back", told_the_error_before),
+    ("told nothing but the error", lambda c: told_the_error_before(c, text="")),
     ("killed", killed),
     (
         "killed, and what was seen since the last checkpoint is lost",

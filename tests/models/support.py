@@ -39,6 +39,9 @@ class Service:
         self.heads: list[str] = []
         self.bodies: list[Any] = []
         self.asked = asyncio.Event()
+        self.door = asyncio.Event()
+        """Shut (`clear`), no answer leaves."""
+        self.door.set()
         self.connections = 0
         self._answers = answers
 
@@ -57,6 +60,7 @@ class Service:
                 body = await reader.readexactly(length[0]) if length else b"null"
                 self.bodies.append(json.loads(body))
                 self.asked.set()
+                await self.door.wait()
                 reply = self._answers[min(len(self.heads), len(self._answers)) - 1]
                 writer.write(reply)
                 await writer.drain()

@@ -5,9 +5,10 @@ import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
+import msgspec
 import pytest
 
-from shared.errors import ContextLengthExceeded, InvalidRequest, ModelTimeout, RateLimited
+from shared.errors import ContextLengthExceeded, InvalidRequest, ModelUnavailable, RateLimited
 from shared.events import Answering, Delta, Finish, ModelEvent
 from shared.messages import ModelRequest
 from shared.models.failover import FailOver, fitting
@@ -54,7 +55,7 @@ async def test_where_none_can_be_reached_that_is_told_within_the_budget(nowhere:
     loop = asyncio.get_running_loop()
     async with chained(nowhere, nowhere, budget=0.4) as model:
         began = loop.time()
-        with pytest.raises(ModelTimeout, match="said nothing"):
+        with pytest.raises(ModelUnavailable, match="cannot be reached"):
             await told(model)
         assert loop.time() - began < 2
 
@@ -144,3 +145,41 @@ def test_rests_are_bounded() -> None:
     for number, model in enumerate(("a", "b", "a", "c")):
         rests.rest(model, number)
     assert [rests.until(model) for model in "abc"] == [2, float("-inf"), 3]
+
+
+async def test_one_whose_stream_ends_before_anything_was_said() -> None:
+    for nothing in (SSE, SSE + b"data: [DONE]\n\n"):
+        async with (
+            serving(nothing) as first,
+            serving(WELL) as second,
+            chained(first.url, second.url) as model,
+        ):
+            assert await told(model) == [Answering("model-1"), Delta("Hello"), Finish("stop")]
+
+
+async def test_one_that_sends_its_headers_late_is_waited_for() -> None:
+    """As a model that thinks: it is paid for, whoever is asked besides."""
+    async with (
+        serving(WELL) as first,
+        serving(WELL) as second,
+        chained(first.url, second.url, budget=0.1) as model,
+    ):
+        first.door.clear()
+        telling = asyncio.ensure_future(told(model))
+        await first.asked.wait()
+        await asyncio.sleep(0.2)  # for longer than the budget
+        first.door.set()
+        assert await telling == [Delta("Hello"), Finish("stop")]
+        assert second.bodies == []
+
+
+async def test_what_is_left_until_the_response_begins_bounds_the_budget() -> None:
+    refusal = error(503)
+    async with (
+        serving(refusal) as first,
+        serving(refusal) as second,
+        chained(first.url, second.url, budget=60) as model,
+    ):
+        with pytest.raises(ModelUnavailable):
+            await told(model, msgspec.structs.replace(asking(), within=0.2))
+        assert len(first.bodies) == 1

@@ -50,6 +50,13 @@ SENT = ["stream", "stream_options", "temperature", "max_completion_tokens", "see
         (400, {"message": "Invalid schema for tools: 'allOf' is not permitted"}, None),
         (400, {"param": "temperature", "code": "invalid_type"}, None),
         (400, {"message": "temperature is too high"}, None),
+        (
+            400,
+            {"message": "Timeout while downloading https://x.example/unsupported/temperature."},
+            None,
+        ),
+        (400, {"message": "unknown: temperature", "code": "invalid_image_url"}, None),
+        (400, {"message": "Unknown argument: temperature", "code": "BadRequest"}, "temperature"),
         (500, {"param": "temperature", "code": "unsupported_value"}, None),
         (400, "temperature is not supported", None),
         (400, None, None),
@@ -165,3 +172,14 @@ async def test_a_validators_refusal_is_a_lesson_too() -> None:
 def test_the_contracts_names() -> None:
     names = {name: contract_name(name) for name in ("max_tokens", "seed", "model")}
     assert names == {"max_tokens": "maxCompletionTokens", "seed": "options.seed", "model": "model"}
+
+
+async def test_a_refusal_that_leaving_out_does_not_help_teaches_nothing() -> None:
+    refusal = error(400, message="Unknown: temperature")
+    other = error(400, message="The image is none.", param="messages")
+    answers = (refusal, other, SSE + HELLO + STOP)
+    async with serving(*answers) as service, opened(service.url) as model:
+        with pytest.raises(ModelRefused):
+            await events_of(model, asking(parameters={"temperature": 0.7}))
+        await events_of(model, asking(parameters={"temperature": 0.7}))
+    assert ["temperature" in body for body in service.bodies] == [True, False, True]
