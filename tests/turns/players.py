@@ -69,6 +69,11 @@ class Node(Instance):
             loop.run_until_complete(settle())
 
 
+def node_of(task: object) -> Node | None:
+    """The instance that a task is of."""
+    return task.get_context().get(_NODE) if isinstance(task, asyncio.Task) else None
+
+
 def tasks_of(loop: asyncio.AbstractEventLoop) -> list[asyncio.Task[Any]]:
     """What is not done, oldest first."""
     return sorted(asyncio.all_tasks(loop), key=lambda task: int(task.get_name()[5:]))

@@ -29,6 +29,7 @@ from tests.turns.players import (
     Watcher,
     is_beginning,
     joined,
+    node_of,
     rest,
     tasks_of,
 )
@@ -523,4 +524,7 @@ class World:
         self.settle()
 
     def _unhandled(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        node = node_of(context.get("future") or context.get("task"))
+        if node is not None and not node.alive:
+            return  # the dead have no log
         self.wrong.append(f"The loop met {context.get('message')} {context.get('exception')!r}")
