@@ -127,21 +127,37 @@ class Follower:
         self._buffer = TurnBuffer()
         self._buffer.append(start_event(place, answer))
         self._shown: tuple[StoredEvent, ...] = ()
+        self._gone = False
         self._show(answer)
 
     async def announce(self) -> None:
-        """Say in the row that somebody watches, before a response says that they do."""
-        said = False
-        with contextlib.suppress(StoreUnavailable, TimeoutError):
+        """Say in the row that somebody watches, before a response says that they do.
+
+        A turn without text might still be undone, so it is told only once that is in its row: it
+        keeps the owner from undoing it. Raises `StoreUnavailable` where it could not be written,
+        and `NotFound` where the turn is gone.
+        """
+        try:
             async with asyncio.timeout(ANNOUNCE_SECONDS):
-                for _ in range(ANNOUNCEMENTS):
-                    if said or self._buffer.end is not None:
-                        break
-                    try:
-                        await self._say_watching()
-                        said = True
-                    except Conflict:  # its owner, or another watcher, wrote meanwhile
-                        await self._look()
+                said = await self._announced()
+        except (StoreUnavailable, TimeoutError):
+            said = False
+        if self._gone:
+            raise NotFound("There is no such turn.")
+        if not said and not _has_text(self._answer):
+            raise StoreUnavailable("The turn runs elsewhere, and the history cannot be reached.")
+
+    async def _announced(self) -> bool:
+        for _ in range(ANNOUNCEMENTS):
+            if self._buffer.end is not None:
+                return True
+            try:
+                await self._say_watching()
+            except Conflict:  # its owner, or another watcher, wrote meanwhile
+                await self._look()
+            else:
+                return True
+        return False
 
     def watch(self, position: Position, heartbeat: float) -> Watch:
         """Begin to follow; the watch's close ends it."""
@@ -179,6 +195,7 @@ class Follower:
             if answer.nonce != self._answer.nonce:
                 raise NotFound("It was undone, and begun again.")
         except NotFound:
+            self._gone = True
             self._buffer.append(End("cancelled", usage_of(self._answer), self._answer.text))
         else:
             self._show(answer)

@@ -316,9 +316,8 @@ class Turn:
         error = outcome.error
         # What the model itself says about its end is its answer, and no refusal.
         refused = error is not None and self._finish.reason is None
-        if refused and verdict is None and not self._responding.is_set():
-            if self._writer is not None:
-                await self._writer.undo()
+        refused = refused and verdict is None and not self._responding.is_set()
+        if refused and await self._undone():
             self._refusal = error
             return
         usage = self._usage()
@@ -336,6 +335,15 @@ class Turn:
                 self.buffer.append(_error_event(verdict.error))
             text = self.buffer.text if verdict.text is None else verdict.text
             self.buffer.append(End(verdict.reason, verdict.usage or usage, text))
+
+    async def _undone(self) -> bool:
+        """Take it back as if it had never been. False: somebody elsewhere was told of it."""
+        try:
+            if self._writer is not None:
+                await self._writer.undo()
+        except StillWatched:
+            return False
+        return True
 
     def _fail(self, error: ChatError) -> None:
         """End without the store: the row is reaped once its lease is over."""

@@ -32,7 +32,7 @@ from shared.turns.past import load_past
 from shared.turns.places import place_of
 from shared.turns.running import RunningTurns
 from shared.turns.turn import Bounds, Turn
-from shared.turns.writer import TurnWriter
+from shared.turns.writer import StillWatched, TurnWriter
 
 PIECES = 16
 """How many times longer than an answer one that is told by pieces may be."""
@@ -207,9 +207,9 @@ class Turns:
                 return await found.join()
             try:
                 answer = await self._lasting(order.place, found)
+                return await self._tell(order.place, answer, BEGINNING)
             except NotFound:
                 continue  # it was refused elsewhere, and undone: this one may begin it
-            return await self._tell(order.place, answer, BEGINNING)
 
     async def _lasting(self, place: Place, answer: Answer) -> Answer:
         return await lasting(self._store, place, answer, self._clock, self._limits.respond_within)
@@ -305,7 +305,8 @@ class Turns:
             self._running.check_open()
             asked = order.prompt.render(window)
         except Exception:  # the turn has begun, and nobody would run it
-            await writer.undo()
+            with contextlib.suppress(StillWatched):  # it is reaped once its lease is over
+                await writer.undo()
             raise
         turn = Turn(
             turn_id=answer.turn_id,
@@ -380,6 +381,7 @@ class Turns:
         return await settled(self._store, place, number, turn_id, self._clock, stopped=stopped)
 
     async def _tell(self, place: Place, answer: Answer, position: Position) -> Watch:
+        """Raises `NotFound`, and `StoreUnavailable` for one that might still be undone."""
         heartbeat = self._limits.turn.heartbeat
         if answer.running:
             follower = Follower(self._store, place, answer, self._clock)

@@ -24,7 +24,7 @@ BEYOND_SECONDS = 1.0
 
 
 class StillWatched(Exception):
-    """The end was not written: somebody watches the turn after all."""
+    """The turn was not ended, or taken back: somebody elsewhere watches it after all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +125,14 @@ class TurnWriter:
             return verdict
 
     async def undo(self) -> Verdict | None:
-        """Take the turn back. A verdict: there was nothing to take back."""
+        """Take the turn back. A verdict: there was nothing to take back.
+
+        Raises `StillWatched` where somebody elsewhere has said to watch it: they were told of it.
+        """
 
         async def write(begun: Begun) -> Begun:
+            if begun.answer.watch:
+                raise StillWatched
             await self._store.undo(begun)
             return begun
 

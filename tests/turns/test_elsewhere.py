@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from shared.errors import ModelRefused, NotFound
+from shared.errors import ModelRefused, NotFound, StoreUnavailable
 from shared.events import BEGINNING, Answering, Start
 from tests.turns.begun import begun_elsewhere
 from tests.turns.bench import PLACE, Instance, Listener, now_ms
@@ -266,6 +266,45 @@ async def test_who_attaches_to_a_turn_that_is_undone_finds_none() -> None:
         await other.attach("t1")
     with pytest.raises(ModelRefused):
         await first
+
+
+@in_virtual_time
+async def test_a_turn_that_was_told_elsewhere_is_not_undone_any_more() -> None:
+    owner = Instance()
+    other = Instance(owner.rows)
+    refused = ScriptedModel(refusal=ModelRefused("no"), delay=3.0)
+    first = asyncio.ensure_future(owner.listen(refused))
+    await asyncio.sleep(0.5)
+    owner.store.break_down()  # its undo comes late
+    joined = await other.listen(ScriptedModel())
+    assert now() > 5
+    owner.store.recover()
+    end = await joined.ended()
+    assert (end.finish_reason, joined.kinds) == ("error", ["Start", "Error", "End"])
+    here = await first
+    assert await here.ended() == end
+    assert [e.code for e in here.errors] == [e.code for e in joined.errors] == ["model_refused"]
+    assert (await owner.stored()).finish_reason == "error"
+
+
+@pytest.mark.parametrize("fault", ["down", "conflict"])
+@in_virtual_time
+async def test_a_turn_that_might_be_undone_is_told_to_nobody_whose_mark_cannot_be_written(
+    fault: str,
+) -> None:
+    owner, model = Instance(), ScriptedModel()
+    first = asyncio.ensure_future(owner.listen(model))
+    await asyncio.sleep(0.5)
+    other = Instance(owner.rows)
+    other.store.always["watch"] = fault
+    with pytest.raises(StoreUnavailable):
+        await other.attach("t1")
+    model.say("a")
+    listener = await first
+    await asyncio.sleep(3)
+    attached = await other.attach("t1")  # it has text now
+    model.finish()
+    assert await attached.ended() == await listener.ended()
 
 
 @in_virtual_time
