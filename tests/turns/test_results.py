@@ -94,9 +94,29 @@ async def test_a_window_smaller_than_the_chain_still_has_the_calls() -> None:
     await turn(app, "2", calling("b"), tool_results=results("a"))
     await turn(app, "3", last, tool_results=results("b"))
     assert sent(last) == [("assistant", ["b"]), ("tool", ("b", "18°"))]
-    # Whose calls are not in the window any more is no part of it.
+    # The last turn is always there; what its chain began with was not read.
     await turn(app, "4", later)
-    assert sent(later) == [("user", "q4")]
+    assert sent(later) == [("assistant", "ok"), ("user", "q4")]
+
+
+@in_virtual_time
+async def test_a_chain_that_fills_the_window_is_what_the_next_question_is_about() -> None:
+    app, later = Instance(history_messages=6), calling()
+    await turn(app, "0", calling("0"))
+    for number in range(1, 5):
+        model = calling(*(str(number) if number < 4 else ""))
+        await turn(app, str(number), model, tool_results=results(str(number - 1)))
+    app.store.calls.clear()
+    await turn(app, "5", later)
+    assert sent(later) == [
+        ("assistant", ["2"]),
+        ("tool", ("2", "18°")),
+        ("assistant", ["3"]),
+        ("tool", ("3", "18°")),
+        ("assistant", "ok"),
+        ("user", "q5"),
+    ]
+    assert app.store.calls == ["read", "begin", "finish"]
 
 
 @in_virtual_time
