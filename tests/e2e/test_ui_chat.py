@@ -377,7 +377,7 @@ async def test_an_edited_question(api: Api, conversation: str, model: Simulator)
 
 async def test_regenerating_after_calls(alice: Api, conversation: str, model: Simulator) -> None:
     options = {"tools": TOOLS}
-    called = await call(alice, conversation, model)
+    called = await call(alice, conversation, model, {"kind": "say", "text": "Let me look. "})
     await model.script({"kind": "say", "text": "It is sunny."})
     message = with_output(call_of(called), "sunny")
     await alice.call("POST", "/ui-chat", body(conversation, message, options=options))
@@ -388,6 +388,25 @@ async def test_regenerating_after_calls(alice: Api, conversation: str, model: Si
     assert said(reply) == "No idea."
     *_, asked = await model.requests()
     assert [message["role"] for message in asked.body["messages"]] == ["system", "user"]
+    # It takes the place of all that the question led to.
+    path = f"/conversations/{conversation}"
+    assert await alice.messages(conversation) == [("user", WEATHER), ("assistant", "No idea.")]
+    assert (await alice.call("GET", path)).json()["messageCount"] == 2
+    [line] = (await alice.call("GET", "/conversations")).json()["items"]
+    assert line["messageCount"] == 2
+    exported = (await alice.call("GET", f"{path}/export")).json()["messages"]
+    assert [(one["role"], one["content"], "replaced" in one) for one in exported] == [
+        ("user", WEATHER, True),
+        ("assistant", "Let me look. ", True),
+        ("tool", "sunny", True),
+        ("assistant", "It is sunny.", True),
+        ("user", WEATHER, False),
+        ("assistant", "No idea.", False),
+    ]
+    await ask(alice, conversation, "Thanks.", "question-2")
+    *_, asked = await model.requests()
+    contents = [message["content"] for message in asked.body["messages"]]
+    assert contents[1:] == [WEATHER, "No idea.", "Thanks."]
 
 
 async def test_resuming(api: Api, conversation: str, model: Simulator) -> None:
