@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
+import msgspec
 from msgspec import Meta, Struct
 
 from shared.errors import InvalidRequest
@@ -58,6 +59,11 @@ def request_of(
         max_completion_tokens=chosen.max_completion_tokens,
         on_disconnect=chosen.on_disconnect or "finish",
     )
+
+
+def without_prompt[T: Chosen](chosen: T) -> T:
+    """For a turn of results: without what goes into a prompt, as there is none."""
+    return msgspec.structs.replace(chosen, prompt_template=None, context=None)
 
 
 def check_one_each(results: Sequence[ToolResult], field: str) -> None:

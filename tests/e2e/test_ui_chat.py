@@ -223,6 +223,31 @@ async def test_results_of_calls(
     assert len(await model.requests()) == 2
 
 
+async def test_what_is_for_questions_is_left_out_beside_results(
+    alice: Api, conversation: str, model: Simulator
+) -> None:
+    # A transport's `body` is posted each time.
+    beside: dict[str, Any] = {
+        "options": {"tools": TOOLS},
+        "context": [{"content": "grounding", "title": "A", "url": "https://example.com/"}],
+        "promptTemplate": "Look here: @@context @@userPrompt",
+    }
+    await model.script(CALL)
+    called = await ask(alice, conversation, WEATHER, **beside)
+    assert "source-url" in types(parts(called))
+    await model.script({"kind": "say", "text": "It is sunny."})
+    message = with_output(call_of(called), "sunny")
+    reply = await alice.call("POST", "/ui-chat", body(conversation, message, **beside))
+    assert said(reply) == "It is sunny."
+    assert "source-url" not in types(parts(reply))
+    *_, asked = await model.requests()
+    assert "grounding" not in json.dumps(asked.body)
+    path = f"/conversations/{conversation}/messages"
+    answer, *_, first, _ = (await alice.call("GET", path)).json()["items"]
+    assert (answer["role"], "citations" in answer) == ("assistant", False)
+    assert "citations" in first
+
+
 async def test_a_call_that_failed(alice: Api, conversation: str, model: Simulator) -> None:
     options = {"tools": TOOLS}
     called = await call(alice, conversation, model)

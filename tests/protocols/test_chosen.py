@@ -121,6 +121,17 @@ def test_the_same_is_refused(chosen: dict[str, Any]) -> None:
     assert there in (field, f"context.{field}")
 
 
+def test_results_ask_the_same_without_what_goes_into_a_prompt() -> None:
+    apart = {name: EVERYTHING[name] for name in native.NOT_BESIDE_RESULTS if name in EVERYTHING}
+    assert set(apart) == {"promptTemplate", "context"}
+    rest = {name: value for name, value in EVERYTHING.items() if name not in apart}
+    assert without_turn(results_by_ui_chat(EVERYTHING)) == results_by_native(rest)
+    # The turn is the same one whatever a page posts besides, so that a retry is one.
+    assert results_by_ui_chat(EVERYTHING) == results_by_ui_chat(rest)
+    for name, value in apart.items():
+        assert refused(results_by_native, {name: value})[1] == name
+
+
 def test_a_call_has_one_result() -> None:
     said, field = refused(results_by_native, {"toolResults": [*RESULTS, RESULTS[0]]})
     parts = [*OUTPUTS, OUTPUTS[0]]

@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 
 from shared.errors import InvalidRequest
 from shared.messages import ID_PATTERN, ChatRequest, ToolResult
-from shared.protocols.chosen import Chosen, check_one_each, request_of
+from shared.protocols.chosen import Chosen, check_one_each, request_of, without_prompt
 from shared.protocols.decoding import decode
 from shared.protocols.ui_messages.ids import derived, turn_of, turn_of_answer
 
@@ -149,7 +149,13 @@ def _continued(given: UiChatBody, message: UiMessage, field: str) -> ChatRequest
         )
     check_one_each(results, f"{field}.parts")
     turn_id = derived("results", message.id, steps, *sorted(result.id for result in results))
-    return request_of(given, conversation_id=given.id, turn_id=turn_id, tool_results=tuple(results))
+    # `useChat` posts its transport's whole body each time, also what is for the questions alone.
+    return request_of(
+        without_prompt(given),
+        conversation_id=given.id,
+        turn_id=turn_id,
+        tool_results=tuple(results),
+    )
 
 
 def _result(part: dict[str, Any]) -> ToolResult | None:
