@@ -19,7 +19,8 @@ from shared.protocols.ui_messages.encoder import HEADERS, Step, UiMessageEncoder
 from shared.protocols.ui_messages.ids import answer_id
 from shared.protocols.ui_messages.request import UiChat, parse
 from shared.services import Services
-from shared.turns.again import ROWS, ask_again, steps_before
+from shared.turns.again import ROWS, ask_again
+from shared.turns.chain import chain_of
 from shared.turns.places import MIN_ANONYMOUS_ID
 from shared.turns.turns import Response as TurnResponse
 
@@ -43,13 +44,14 @@ def ui_chat_blueprint(services: Services) -> func.Blueprint:
             return Response(status_code=204)
         view, newest = found
         turns = services.turns
+        encoder = await _whole_message(services, place, view, newest)
         try:
             turn = await turns.attach(place, newest.turn_id, BEGINNING)
         except NotFound:  # it was refused meanwhile, and is none
             turn = None
         if turn is None:
             return Response(status_code=204)
-        return _stream(turn, form, _whole_message(view, newest))
+        return _stream(turn, form, encoder)
 
     add_endpoint(blueprint, services, "ui_chat", "ui-chat", {"POST": chat})
     add_endpoint(blueprint, services, "ui_chat_stream", "ui-chat/{chatId}/stream", {"GET": resume})
@@ -87,15 +89,17 @@ async def _running(services: Services, place: Place) -> tuple[View, Answer] | No
     return (view, newest) if newest.running else None
 
 
-def _whole_message(view: View, newest: Answer) -> UiMessageEncoder:
+async def _whole_message(
+    services: Services, place: Place, view: View, newest: Answer
+) -> UiMessageEncoder:
     """For a page that has seen nothing: the calls that led to the turn belong to its message."""
-    turns = [*steps_before(view, newest), newest]
+    links = [link async for link in chain_of(services.store, place, view, newest)]
     steps = [
-        Step(turn.runs, question.results)
-        for turn, later in pairwise(turns)
-        if (question := view.question(later.number - 1)) is not None
+        Step(link.answer.runs, later.question.results)
+        for later, link in pairwise(links)
+        if later.question is not None
     ]
-    return UiMessageEncoder(answer_id(turns[0].turn_id), steps)
+    return UiMessageEncoder(answer_id(links[-1].answer.turn_id), steps[::-1])
 
 
 def _form(req: Request) -> tuple[UiForm, str]:

@@ -133,6 +133,21 @@ class View:
         return next((q for q in self.questions if q.number == number), None)
 
 
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """What a turn takes the place of: the newest visible turn, or several, the newest of all."""
+
+    hides: int
+    """The lowest message number of theirs, or of what they hide themselves."""
+    turns: int = 1
+    """How many are visible until then."""
+
+    @classmethod
+    def one(cls, answer: Answer) -> "Replaced":
+        """That turn alone."""
+        return cls(answer.below + 1)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewTurn:
     """What `begin` writes."""
@@ -148,7 +163,7 @@ class NewTurn:
     """The conversation's title, where this turn is its first."""
     results: tuple[ToolResult, ...] = ()
     """Instead of a question."""
-    replaces: Answer | None = None
+    replaces: Replaced | None = None
     body: bytes = b""
     """Runs that are known at once: citations."""
 

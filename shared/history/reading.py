@@ -82,21 +82,30 @@ async def read_messages(
 
 async def export_messages(store: HistoryStore, place: Place, head: Head) -> AsyncIterator[Exported]:
     """Every message below the head's next one, oldest first, replaced ones too; a few at a time."""
-    held: list[Question | Answer] = []
+    # What replaces may come long after what it hides, so that is looked for first.
+    hidden = await _hidden(store, place, head.next) if head.count < head.next else []
     for bottom in range(0, head.next, ROWS_A_READ):
         top = min(bottom + ROWS_A_READ, head.next)
         view = await store.read_below(place, top, top - bottom)
-        # A turn that replaces comes right behind the last of those that it hides.
         for message in reversed(_in_order(view)):
-            if isinstance(message, Answer):
-                hides = message.hides
-                earlier = [m for m in held if m.turn_id != message.turn_id]
-                for one in earlier:
-                    yield Exported(one, hides is not None and one.number >= hides)
-                held = [m for m in held if m.turn_id == message.turn_id]
-            held.append(message)
-    for one in held:
-        yield Exported(one, replaced=False)
+            while hidden and hidden[-1].stop <= message.number:
+                hidden.pop()
+            yield Exported(message, bool(hidden) and message.number in hidden[-1])
+
+
+async def _hidden(store: HistoryStore, place: Place, top: int) -> list[range]:
+    """The numbers of replaced messages below `top`, newest first."""
+    hidden: list[range] = []
+    number = top - 1
+    while number >= 0:
+        view = await store.read_below(place, number + 1, ROWS_A_READ)
+        for answer in view.answers:
+            if answer.number <= number:
+                if answer.hides is not None:
+                    hidden.append(range(answer.hides, answer.number - 1))
+                number = answer.below
+        number = min(number, view.lowest - 1)
+    return hidden
 
 
 def _in_order(view: View) -> list[Question | Answer]:
@@ -108,5 +117,4 @@ def _in_order(view: View) -> list[Question | Answer]:
 def _after(message: Question | Answer, at: _Cursor) -> _Cursor:
     if isinstance(message, Question):
         return _Cursor.at(at.below if at.number == message.number else message.number - 1)
-    below = message.number - 2 if message.hides is None else message.hides - 1
-    return _Cursor(message.number - 1, below)
+    return _Cursor(message.number - 1, message.below)

@@ -136,7 +136,7 @@ def read_question(row: Row) -> Question:
     return Question(_number(row), _text(row, "turn"), _integer(row, "created"), text, results)
 
 
-def new_answer(turn: NewTurn, number: int, hides: int | None, now: int, lease: int) -> Answer:
+def new_answer(turn: NewTurn, number: int, now: int, lease: int) -> Answer:
     """The running answer that `begin` writes; its ETag comes with the write."""
     return Answer(
         number=number,
@@ -150,7 +150,7 @@ def new_answer(turn: NewTurn, number: int, hides: int | None, now: int, lease: i
         running=True,
         lease=lease,
         etag="",
-        hides=hides,
+        hides=turn.replaces.hides if turn.replaces else None,
         runs=decode_runs(turn.body),
         body=turn.body,
     )

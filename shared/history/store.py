@@ -106,7 +106,7 @@ class Store:
             )
         after = _head_after(place, head, turn, now)
         number = after.next - 2
-        answer = new_answer(turn, number + 1, _hides(turn), now, now + LEASE_MS)
+        answer = new_answer(turn, number + 1, now, now + LEASE_MS)
         operations: list[Operation] = [_head_write(place, head, after)]
         operations += _index_moved(place, head, after)
         operations += [
@@ -226,7 +226,7 @@ def _head_after(place: Place, head: Head | None, turn: NewTurn, now: int) -> Hea
     """The head once the turn has begun."""
     updated = max(now, head.updated + 1) if head else now
     indexed = 0 if place.owner is None else updated
-    added = 0 if turn.replaces else 2
+    added = 2 - 2 * turn.replaces.turns if turn.replaces else 2
     if head is None or not head.next:
         return Head("", False, clean_title(turn.title), now, updated, 2, added, indexed)
     return replace(
@@ -261,12 +261,3 @@ def _index_moved(place: Place, old: Head | None, new: Head) -> list[Operation]:
     if new.indexed:
         operations.append(Insert(keys.index(new.indexed, place.conversation), index_values(new)))
     return operations
-
-
-def _hides(turn: NewTurn) -> int | None:
-    """Where the hidden rows begin: a chain of replaced turns is hidden from its first one on."""
-    if turn.replaces is None:
-        return None
-    if turn.replaces.hides is not None:
-        return turn.replaces.hides
-    return turn.replaces.number - 1

@@ -2,7 +2,8 @@
 
 A turn that brings the results of calls stays with the turn that made them: the two are one chain,
 which is taken whole or not at all. Calls that nobody brought the results of are cut out of their
-turn, and results whose calls are not there are left out with theirs.
+turn, and results whose calls are not there are left out with theirs. The newest chain is always
+there: where it begins before what was read, without what its oldest turn answers.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -99,7 +100,7 @@ def choose_window(
     """
     chosen: list[list[Message]] = []
     messages_left, tokens_left = max(2, max_messages), max_tokens
-    for chain in _chains(turns, results):
+    for chain in _chains(turns, {result.id for result in results}):
         messages = [message for taken in reversed(chain) for message in taken.messages()]
         tokens = sum(taken.turn.tokens for taken in chain)
         if not chosen and (len(messages) > messages_left or tokens > tokens_left):
@@ -113,11 +114,13 @@ def choose_window(
     return tuple(message for messages in reversed(chosen) for message in messages)
 
 
-def _chains(turns: Iterable[PastTurn], results: Sequence[ToolResult]) -> Iterator[list[_Taken]]:
-    """Turns that belong together, newest first, without those that say nothing."""
+def _chains(turns: Iterable[PastTurn], wanted: set[str]) -> Iterator[list[_Taken]]:
+    """Turns that belong together, newest first, without those that say nothing.
+
+    `wanted`: the calls whose results the chain's oldest turn, or the prompt, brings.
+    """
     chain: list[_Taken] = []
-    wanted = {result.id for result in results}
-    """The calls whose results the chain's oldest turn, or the prompt, brings."""
+    newest = True
     for turn in turns:
         called = bool(wanted) and wanted <= {call.id for call in turn.calls}
         if wanted and not called:
@@ -130,9 +133,9 @@ def _chains(turns: Iterable[PastTurn], results: Sequence[ToolResult]) -> Iterato
         wanted = {result.id for result in turn.results}
         if not wanted:
             yield chain
-            chain, results = [], ()
-    if chain and results:
-        # It goes back further than was read. What the prompt itself answers has to be there.
+            chain, newest = [], False
+    if chain and newest:
+        # It goes back further than was read: what is there of the last turn is sent all the same.
         yield [*chain[:-1], replace(chain[-1], asked=False)]
 
 

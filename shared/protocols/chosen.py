@@ -1,12 +1,14 @@
-"""What a caller chooses for a turn, by the contract's names, on protocols that have none of it."""
+"""What a caller chooses for a turn, by the contract's names, on every protocol but OpenAI's."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
+import msgspec
 from msgspec import Meta, Struct
 
 from shared.errors import InvalidRequest
 from shared.messages import ChatRequest, Document, ToolResult
-from shared.protocols.native.request import read_options
+from shared.protocols.decoding import MAX_SHOWN, read_options
 
 
 class Chosen(Struct, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -57,3 +59,20 @@ def request_of(
         max_completion_tokens=chosen.max_completion_tokens,
         on_disconnect=chosen.on_disconnect or "finish",
     )
+
+
+def without_prompt[T: Chosen](chosen: T) -> T:
+    """For a turn of results: without what goes into a prompt, as there is none."""
+    return msgspec.structs.replace(chosen, prompt_template=None, context=None)
+
+
+def check_one_each(results: Sequence[ToolResult], field: str) -> None:
+    """Raises `InvalidRequest` where a call has two results."""
+    seen: set[str] = set()
+    for result in results:
+        if result.id in seen:
+            raise InvalidRequest(
+                f"{field} must hold one result for each call: {result.id[:MAX_SHOWN]!r} has two.",
+                field=field,
+            )
+        seen.add(result.id)

@@ -3,12 +3,13 @@
 from collections.abc import Awaitable, Callable
 
 from shared.errors import TurnMismatch
-from shared.history.base import Answer, HistoryStore, Place, View
+from shared.history.base import Answer, HistoryStore, Place
 from shared.messages import ChatRequest
 from shared.protocols.ui_messages.request import Again
+from shared.turns.chain import chain_of, replaced_last
 
 ROWS = 20
-"""Read to find the question of the conversation's last turn: a turn with 9 rounds of tool calls."""
+"""Read to find the question of the conversation's last turn; more only behind 9 rounds of calls."""
 
 
 async def ask_again(
@@ -32,13 +33,17 @@ async def ask_again(
     if newest.number != head.next - 1:
         raise _not_the_last()
     newest = await fresh(place, newest)
-    before = _replaced(view, newest)
+    before = await replaced_last(store, place, view, newest)
     if before is not None:
         same = again.instead_of(request, before.turn_id)
         if newest.turn_id == same.turn_id and _repeats(again, same, before, newest):
             return same
-    first, *_ = (*steps_before(view, newest), newest)
-    if not _asks(view, first, request, again):
+    async for link in chain_of(store, place, view, newest):
+        first = link.answer
+    asked = first.turn_id == again.asked
+    if not asked and (earlier := await replaced_last(store, place, view, first)):
+        asked = again.instead_of(request, earlier.turn_id).turn_id == first.turn_id
+    if not asked:
         if await store.find(place, again.asked) is None:
             return request  # it was refused, and left nothing behind
         raise _not_the_last()
@@ -52,34 +57,6 @@ def _repeats(again: Again, same: ChatRequest, before: Answer, newest: Answer) ->
     if again.named is not None:
         return again.named == before.turn_id
     return newest.digest == same.digest() if again.edited else newest.running
-
-
-def steps_before(view: View, answer: Answer) -> list[Answer]:
-    """The turns whose calls led to this one, oldest first: the first has the question."""
-    steps: list[Answer] = []
-    while (question := view.question(answer.number - 1)) is not None and question.results:
-        number = answer.below
-        called = next((a for a in view.answers if a.number == number), None)
-        if called is None:
-            break
-        steps.insert(0, called)
-        answer = called
-    return steps
-
-
-def _asks(view: View, first: Answer, request: ChatRequest, again: Again) -> bool:
-    """Whether that turn was asked by the message, at first or again."""
-    if first.turn_id == again.asked:
-        return True
-    before = _replaced(view, first)
-    return before is not None and again.instead_of(request, before.turn_id).turn_id == first.turn_id
-
-
-def _replaced(view: View, answer: Answer) -> Answer | None:
-    """The turn whose place it took: the last one at that time."""
-    if answer.hides is None:
-        return None
-    return next((a for a in view.answers if a.number == answer.number - 2), None)
 
 
 def _not_the_last() -> TurnMismatch:

@@ -24,8 +24,10 @@ from shared.history.base import (
     HistoryStore,
     NewTurn,
     Place,
+    Replaced,
     View,
 )
+from shared.turns.chain import with_its_chain
 from shared.turns.follow import settled, usage_of
 
 GIVE_UP_SECONDS = 10.0
@@ -85,6 +87,7 @@ async def begin_turn(
             older = admit is not None and seen.lowest > 0
             always = trying or older or doubted
             found = await _look_up(store, asked, seen, always=always)
+            replaced = None if found else await _replaced(store, asked, seen)
         except StoreUnavailable:
             if not trying or late:
                 raise
@@ -118,8 +121,8 @@ async def begin_turn(
             await admit()
             admit = None
         view, tried, trying, sent = seen, seen.head, True, loop.time()
-        new = turn if asked.replaces is None else replace(turn, replaces=newest)
         try:
+            new = replace(turn, replaces=replaced)
             begun = await store.begin(place, seen.head, new, clock())
         except (Conflict, StoreUnavailable) as exc:
             if isinstance(exc, StoreUnavailable):
@@ -159,6 +162,16 @@ def _refusal(asked: Asked, newest: Answer | None) -> ChatError | None:
             f"replaces must name the conversation's last turn, which {asked.replaces} is not."
         )
     return None
+
+
+async def _replaced(store: HistoryStore, asked: Asked, view: View) -> Replaced | None:
+    """What is to be hidden: results take the place of a turn, a question that of its chain."""
+    newest = _newest(view)
+    if newest is None or newest.turn_id != asked.replaces or newest.running:
+        return None  # there is nothing to replace, or nothing yet
+    if asked.turn.results:
+        return Replaced.one(newest)
+    return await with_its_chain(store, asked.place, view, newest)
 
 
 async def _wrong_results(store: HistoryStore, asked: Asked, view: View) -> InvalidRequest | None:

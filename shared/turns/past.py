@@ -7,14 +7,17 @@ from shared.prompts.window import PastTurn
 
 
 async def load_past(
-    store: HistoryStore, place: Place, view: View, replaces: str | None, messages: int
+    store: HistoryStore, place: Place, view: View, hides: int | None, messages: int
 ) -> Sequence[PastTurn]:
-    """Turns that are ended and not replaced. Where hidden rows filled the read, one more."""
+    """Turns that are ended and not replaced. Where hidden rows filled the read, one more.
+
+    `hides`: the lowest message number that the turn which is about to run replaces.
+    """
     start = view.answers[0].number if view.answers else -1
-    if replaces is not None and view.answers and view.answers[0].turn_id == replaces:
-        start = view.answers[0].below
+    if hides is not None:
+        start = hides - 1
     turns, wanted, hid = _visible(view, start)
-    hid = hid or replaces is not None
+    hid = hid or hides is not None
     if hid and view.lowest > 0 and wanted > 0 and 2 * len(turns) < messages:
         more = await store.read_below(place, wanted + 1, messages)
         turns += _visible(more, wanted)[0]

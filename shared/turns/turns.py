@@ -18,7 +18,7 @@ from shared.errors import (
     TurnMismatch,
 )
 from shared.events import BEGINNING, Citations, Position, Start
-from shared.history.base import Answer, Conflict, HistoryStore, NewTurn, Place, View
+from shared.history.base import Answer, Conflict, HistoryStore, NewTurn, Place
 from shared.history.codec import encode_runs
 from shared.messages import Caller, ChatRequest, FinishReason, Usage
 from shared.models.base import ChatModel
@@ -301,7 +301,7 @@ class Turns:
             lambda: encode_runs(buffer.stored),
         )
         try:
-            window = await self._window(place, opened.view, request)
+            window = await self._window(place, opened, request)
             self._running.check_open()
             asked = order.prompt.render(window)
         except Exception:  # the turn has begun, and nobody would run it
@@ -326,12 +326,12 @@ class Turns:
         return turn
 
     async def _window(
-        self, place: Place, view: View, request: ChatRequest
+        self, place: Place, opened: Opened, request: ChatRequest
     ) -> tuple[dict[str, Any], ...]:
         if request.history is not None:
             return ()
-        limits = self._limits
-        past = await load_past(self._store, place, view, request.replaces, limits.history_messages)
+        limits, hides = self._limits, opened.begun.answer.hides
+        past = await load_past(self._store, place, opened.view, hides, limits.history_messages)
         return choose_window(
             past, limits.history_messages, limits.history_tokens, request.tool_results
         )

@@ -1,11 +1,12 @@
 """What the tests do to a store, in few words."""
 
 import asyncio
+from collections.abc import Iterable
 from typing import Any
 
 from shared.events import Delta, StoredEvent
 from shared.history import keys
-from shared.history.base import Answer, Begun, Head, HistoryStore, NewTurn, Place, View
+from shared.history.base import Answer, Begun, Head, HistoryStore, NewTurn, Place, Replaced, View
 from shared.history.codec import encode_runs
 from shared.history.rows import Rows, Value
 from shared.messages import FinishReason, Usage
@@ -30,6 +31,28 @@ def new_turn(turn_id: str = "t1", **fields: Any) -> NewTurn:
             **fields,
         }
     )
+
+
+class Visible:
+    """Which turns of a conversation are visible, as turns are added that replace some."""
+
+    def __init__(self, replacing: Iterable[int] = ()) -> None:
+        self.turns: list[int] = []
+        self._lowest: list[int] = []
+        self._next = 0
+        for turns in replacing:
+            self.add(turns)
+
+    def add(self, replacing: int) -> Replaced | None:
+        """One more turn, in the place of so many of the newest, or of all that there are."""
+        stay = max(0, len(self.turns) - replacing)
+        hides, gone = self._lowest[stay:], self.turns[stay:]
+        del self._lowest[stay:], self.turns[stay:]
+        replaced = Replaced(hides[0], len(gone)) if gone else None
+        self.turns.append(self._next)
+        self._lowest.append(replaced.hides if replaced else 2 * self._next)
+        self._next += 1
+        return replaced
 
 
 async def head_of(store: HistoryStore, place: Place) -> Head:

@@ -72,7 +72,7 @@ class Talk:
         if not same or (head and head.deleted) or self.find(turn.turn_id) is not None:
             raise Refused
         first = head is None or head.next == 0
-        count, number = (0, 0) if head is None else (head.count, head.next)
+        number = 0 if head is None else head.next
         updated = now if head is None else max(now, head.updated + 1)
         self.before[turn.nonce] = head
         self.head = Head(
@@ -81,15 +81,10 @@ class Talk:
             created=now if first or head is None else head.created,
             updated=updated,
             next=number + 2,
-            count=count + (0 if turn.replaces else 2),
             indexed=0 if self.place.owner is None else updated,
         )
         text = "" if turn.results else turn.question
         self.questions[number] = Question(number, turn.turn_id, now, text, turn.results)
-        hides = None
-        if turn.replaces is not None:
-            replaced = turn.replaces
-            hides = replaced.number - 1 if replaced.hides is None else replaced.hides
         self.answers[number + 1] = Answer(
             number=number + 1,
             turn_id=turn.turn_id,
@@ -102,8 +97,9 @@ class Talk:
             running=True,
             lease=now + LEASE_MS,
             etag="",
-            hides=hides,
+            hides=None if turn.replaces is None else turn.replaces.hides,
         )
+        self.head = replace(self.head, count=self._visible_messages())
 
     def save(self, answer: Answer, body: bytes, lease: int) -> None:
         mine = self._same(answer)
@@ -154,6 +150,14 @@ class Talk:
         if self.head is not None and self.head.deleted:
             self.answers.clear()
             self.questions.clear()
+
+    def _visible_messages(self) -> int:
+        assert self.head is not None
+        visible, number = 0, self.head.next - 1
+        while number > 0:
+            visible += 2
+            number = self.answers[number].below
+        return visible
 
     def _same(self, answer: Answer) -> Answer:
         mine = self.answers.get(answer.number)

@@ -34,6 +34,7 @@ from shared.history.base import (
     Conversation,
     Head,
     Place,
+    Replaced,
     View,
 )
 from shared.history.codec import encode_runs
@@ -154,11 +155,14 @@ class StoreMachine(RuleBasedStateMachine):
         target=mine,
         read=reads,
         turn=st.integers(1, 4),
-        replacing=st.booleans(),
+        replacing=st.integers(0, 3),
         later=st.sampled_from((0, 1, 1000, -1000)),
     )
-    def begin(self, read: Read, turn: int, replacing: bool, later: int) -> Any:
-        """As the protocol has it: where the newest turn has ended, by what was read."""
+    def begin(self, read: Read, turn: int, replacing: int, later: int) -> Any:
+        """As the protocol has it: where the newest turn has ended, by what was read.
+
+        It replaces so many turns, where so many were read.
+        """
         talk, view = read.talk, read.view
         newest = view.answers[0] if view.answers else None
         if newest is not None and newest.running:
@@ -167,7 +171,7 @@ class StoreMachine(RuleBasedStateMachine):
         new = new_turn(
             f"t{turn}",
             nonce=f"n{next(self.nonces)}",
-            replaces=newest if replacing else None,
+            replaces=_replaced(view, replacing),
             results=(ToolResult(id="a", content=f"r{turn}"),) if turn % 3 == 2 else (),
         )
         wanted = self.expected(talk, lambda: talk.begin(view.head, new, self.now))
@@ -340,6 +344,15 @@ class StoreMachine(RuleBasedStateMachine):
             row = self.run(self.store.answer(talk.place, number))
             assert row is not None
             talk.answers[number] = replace(mine, etag=row.etag)
+
+
+def _replaced(view: View, turns: int) -> Replaced | None:
+    """The newest visible turns."""
+    hides, found = (view.answers[0].number + 1 if view.answers else 0), 0
+    for answer in view.answers:
+        if found < turns and answer.number < hides:
+            hides, found = answer.below + 1, found + 1
+    return Replaced(hides, found) if found else None
 
 
 def _with_etag_of(mine: Head | None, stored: Head | None) -> Head | None:

@@ -7,7 +7,7 @@ import pytest
 from shared.errors import PayloadTooLarge
 from shared.events import Citations, Delta, Error, Reasoning, ToolCall
 from shared.history import keys
-from shared.history.base import LEASE_MARGIN_MS, LEASE_MS, Conflict, Place
+from shared.history.base import LEASE_MARGIN_MS, LEASE_MS, Conflict, Place, Replaced
 from shared.history.codec import encode_runs
 from shared.history.rows import Rows
 from shared.history.store import Store
@@ -204,7 +204,11 @@ async def test_undoing_a_later_turn_leaves_no_trace(store: Store, rows: Rows, pl
     before = await stored(rows, place)
     await store.undo(await begin(store, "t2", place, NOW + 5))
     assert await stored(rows, place) == before
-    await store.undo(await begin(store, "t3", place, NOW + 6, replaces=first.answer))
+    await store.undo(await begin(store, "t3", place, NOW + 6, replaces=Replaced.one(first.answer)))
+    assert await stored(rows, place) == before
+    await whole_turn(store, "t4", place, NOW + 7)
+    before = await stored(rows, place)
+    await store.undo(await begin(store, "t5", place, NOW + 8, replaces=Replaced(0, 2)))
     assert await stored(rows, place) == before
 
 
@@ -221,8 +225,8 @@ async def test_undo_keeps_a_new_title(store: Store) -> None:
 async def test_a_replacing_turn_hides_from_where_the_replaced_one_hid(store: Store) -> None:
     await whole_turn(store, "t1")
     second = await whole_turn(store, "t2", now=NOW + 1)
-    third = await whole_turn(store, "t3", now=NOW + 2, replaces=second.answer)
-    fourth = await whole_turn(store, "t4", now=NOW + 3, replaces=third.answer)
+    third = await whole_turn(store, "t3", now=NOW + 2, replaces=Replaced.one(second.answer))
+    fourth = await whole_turn(store, "t4", now=NOW + 3, replaces=Replaced.one(third.answer))
     assert (second.answer.hides, third.answer.hides, fourth.answer.hides) == (None, 2, 2)
     assert [b.head.count for b in (second, third, fourth)] == [4, 4, 4]
     view = await store.read(MINE, 40)
@@ -234,8 +238,22 @@ async def test_a_replacing_turn_hides_from_where_the_replaced_one_hid(store: Sto
 
 async def test_a_replacing_turn_may_replace_the_only_one(store: Store) -> None:
     first = await whole_turn(store, "t1")
-    second = await whole_turn(store, "t2", replaces=first.answer)
+    second = await whole_turn(store, "t2", replaces=Replaced.one(first.answer))
     assert (second.answer.hides, second.head.count) == (0, 2)
+
+
+async def test_a_turn_may_replace_several(store: Store) -> None:
+    await whole_turn(store, "t1")
+    await whole_turn(store, "t2", now=NOW + 1)
+    third = await whole_turn(store, "t3", now=NOW + 2)
+    fourth = await whole_turn(store, "t4", now=NOW + 3, replaces=Replaced.one(third.answer))
+    assert Replaced.one(fourth.answer) == Replaced(4)
+    fifth = await whole_turn(store, "t5", now=NOW + 4, replaces=Replaced(2, turns=2))
+    assert (fifth.answer.hides, fifth.answer.below, fifth.head.count) == (2, 1, 4)
+    assert Replaced.one(fifth.answer) == Replaced(2)
+    assert (await store.conversations("me", 5, None)).items[0].count == 4
+    sixth = await whole_turn(store, "t6", now=NOW + 5)
+    assert (sixth.head.count, sixth.head.next) == (6, 12)
 
 
 @pytest.mark.parametrize(("stop", "reason"), [(False, "incomplete"), (True, "cancelled")])

@@ -123,6 +123,25 @@ async def test_messages_and_export_show_results(
     assert found == shown
 
 
+async def test_a_question_replaces_what_led_to_the_results(
+    alice: Api, model: Simulator, conversation: str
+) -> None:
+    [one] = await called(alice, model, conversation, turnId="t1")
+    await give(alice, conversation, one, turnId="t2")
+    await model.script({"kind": "say", "text": "Coffee."})
+    await alice.chat("And coffee?", conversationId=conversation, turnId="t3", replaces="t2")
+    assert [message["role"] for message in await messages_of(model)] == ["user"]
+    assert await alice.messages(conversation) == [("user", "And coffee?"), ("assistant", "Coffee.")]
+    path = f"/conversations/{conversation}"
+    assert (await alice.call("GET", path)).json()["messageCount"] == 2
+    exported = (await alice.call("GET", f"{path}/export")).json()["messages"]
+    assert [(one["turnId"], "replaced" in one) for one in exported] == [
+        *[("t1", True)] * 2,
+        *[("t2", True)] * 2,
+        *[("t3", False)] * 2,
+    ]
+
+
 async def test_replaced_results_are_only_in_the_export(
     alice: Api, model: Simulator, conversation: str
 ) -> None:

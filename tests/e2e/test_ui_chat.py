@@ -223,6 +223,31 @@ async def test_results_of_calls(
     assert len(await model.requests()) == 2
 
 
+async def test_what_is_for_questions_is_left_out_beside_results(
+    alice: Api, conversation: str, model: Simulator
+) -> None:
+    # A transport's `body` is posted each time.
+    beside: dict[str, Any] = {
+        "options": {"tools": TOOLS},
+        "context": [{"content": "grounding", "title": "A", "url": "https://example.com/"}],
+        "promptTemplate": "Look here: @@context @@userPrompt",
+    }
+    await model.script(CALL)
+    called = await ask(alice, conversation, WEATHER, **beside)
+    assert "source-url" in types(parts(called))
+    await model.script({"kind": "say", "text": "It is sunny."})
+    message = with_output(call_of(called), "sunny")
+    reply = await alice.call("POST", "/ui-chat", body(conversation, message, **beside))
+    assert said(reply) == "It is sunny."
+    assert "source-url" not in types(parts(reply))
+    *_, asked = await model.requests()
+    assert "grounding" not in json.dumps(asked.body)
+    path = f"/conversations/{conversation}/messages"
+    answer, *_, first, _ = (await alice.call("GET", path)).json()["items"]
+    assert (answer["role"], "citations" in answer) == ("assistant", False)
+    assert "citations" in first
+
+
 async def test_a_call_that_failed(alice: Api, conversation: str, model: Simulator) -> None:
     options = {"tools": TOOLS}
     called = await call(alice, conversation, model)
@@ -377,7 +402,7 @@ async def test_an_edited_question(api: Api, conversation: str, model: Simulator)
 
 async def test_regenerating_after_calls(alice: Api, conversation: str, model: Simulator) -> None:
     options = {"tools": TOOLS}
-    called = await call(alice, conversation, model)
+    called = await call(alice, conversation, model, {"kind": "say", "text": "Let me look. "})
     await model.script({"kind": "say", "text": "It is sunny."})
     message = with_output(call_of(called), "sunny")
     await alice.call("POST", "/ui-chat", body(conversation, message, options=options))
@@ -388,6 +413,25 @@ async def test_regenerating_after_calls(alice: Api, conversation: str, model: Si
     assert said(reply) == "No idea."
     *_, asked = await model.requests()
     assert [message["role"] for message in asked.body["messages"]] == ["system", "user"]
+    # It takes the place of all that the question led to.
+    path = f"/conversations/{conversation}"
+    assert await alice.messages(conversation) == [("user", WEATHER), ("assistant", "No idea.")]
+    assert (await alice.call("GET", path)).json()["messageCount"] == 2
+    [line] = (await alice.call("GET", "/conversations")).json()["items"]
+    assert line["messageCount"] == 2
+    exported = (await alice.call("GET", f"{path}/export")).json()["messages"]
+    assert [(one["role"], one["content"], "replaced" in one) for one in exported] == [
+        ("user", WEATHER, True),
+        ("assistant", "Let me look. ", True),
+        ("tool", "sunny", True),
+        ("assistant", "It is sunny.", True),
+        ("user", WEATHER, False),
+        ("assistant", "No idea.", False),
+    ]
+    await ask(alice, conversation, "Thanks.", "question-2")
+    *_, asked = await model.requests()
+    contents = [message["content"] for message in asked.body["messages"]]
+    assert contents[1:] == [WEATHER, "No idea.", "Thanks."]
 
 
 async def test_resuming(api: Api, conversation: str, model: Simulator) -> None:

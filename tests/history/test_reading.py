@@ -1,6 +1,7 @@
 """Messages by pages and the export: everything visible once, whatever was replaced or damaged."""
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
@@ -9,25 +10,29 @@ from hypothesis import strategies as st
 from shared.errors import InvalidRequest, NotFound
 from shared.events import Delta
 from shared.history import keys
-from shared.history.base import Answer, NewTurn, Place
+from shared.history.base import Answer, NewTurn, Place, Replaced
 from shared.history.codec import encode_runs
 from shared.history.memory import MemoryRows
 from shared.history.reading import ROWS_A_READ, export_messages, read_messages
 from shared.history.rows import Merge
 from shared.history.store import Store
 from shared.messages import Usage
+from tests.contracts.acting import Visible
 
 PLACE = Place("me", "c1")
 USAGE = Usage(1, 2, 3)
 
 
-async def conversation(replacing: list[bool], damaged: set[int] = frozenset()) -> Store:  # type: ignore[assignment]
-    """Turn n has the messages 2n and 2n + 1; those marked replace the one before."""
+async def conversation(
+    replacing: Sequence[int],
+    damaged: set[int] = frozenset(),  # type: ignore[assignment]
+) -> Store:
+    """Turn n has the messages 2n and 2n + 1; it replaces so many of those before."""
+    shown = Visible()
     rows = MemoryRows()
     store = Store(rows)
     for number, replaces in enumerate(replacing):
         view = await store.read(PLACE, 2)
-        newest = view.answers[0] if view.answers and replaces else None
         turn = NewTurn(
             turn_id=f"t{number}",
             nonce="n",
@@ -37,7 +42,7 @@ async def conversation(replacing: list[bool], damaged: set[int] = frozenset()) -
             result_name="r",
             question=f"q{number}",
             title="t",
-            replaces=newest,
+            replaces=shown.add(replaces),
         )
         begun = await store.begin(PLACE, view.head, turn, 1 + number)
         await store.finish(begun, encode_runs([Delta(f"a{number}")]), "stop", USAGE, 0)
@@ -47,14 +52,10 @@ async def conversation(replacing: list[bool], damaged: set[int] = frozenset()) -
     return store
 
 
-def visible(replacing: list[bool]) -> list[str]:
+def visible(replacing: Sequence[int]) -> list[str]:
     """Newest first: every answer that is not replaced, and its question."""
-    return [
-        text
-        for number in reversed(range(len(replacing)))
-        if not (number + 1 < len(replacing) and replacing[number + 1])
-        for text in (f"a{number}", f"q{number}")
-    ]
+    turns = Visible(replacing).turns
+    return [text for number in reversed(turns) for text in (f"a{number}", f"q{number}")]
 
 
 async def pages(store: Store, limit: int) -> list[list[str]]:
@@ -72,11 +73,11 @@ def together(found: list[list[str]]) -> list[str]:
     return [text for page in found for text in page]
 
 
-replaced = st.lists(st.booleans(), min_size=1, max_size=15).map(lambda r: [False, *r[1:]])
+replaced = st.lists(st.sampled_from((0, 0, 1, 2, 5)), min_size=1, max_size=15)
 
 
 @given(replaced, st.integers(1, 12))
-def test_every_visible_message_once_with_any_limit(replacing: list[bool], limit: int) -> None:
+def test_every_visible_message_once_with_any_limit(replacing: list[int], limit: int) -> None:
     async def check() -> None:
         found = await pages(await conversation(replacing), limit)
         assert together(found) == visible(replacing)
@@ -123,7 +124,7 @@ async def test_new_turns_do_not_move_the_pages() -> None:
     store = await conversation([False] * 3)
     first = await read_messages(store, PLACE, 3, None)
     view = await store.read(PLACE, 2)
-    newest: Answer = view.answers[0]
+    newest = Replaced.one(view.answers[0])
     turn = NewTurn(
         turn_id="new",
         nonce="n",
@@ -179,7 +180,7 @@ async def exported(store: Store) -> list[tuple[str, bool]]:
 
 @given(replaced)
 def test_the_export_has_everything_oldest_first_and_marks_what_was_replaced(
-    replacing: list[bool],
+    replacing: list[int],
 ) -> None:
     async def check() -> None:
         shown = set(visible(replacing))
@@ -197,6 +198,18 @@ async def test_the_export_of_a_long_conversation_goes_by_pages() -> None:
     found = await exported(await conversation(replacing))
     assert [text for text, hidden in found if hidden] == [f"q{turns - 1}", f"a{turns - 1}"]
     assert len(found) == 2 * len(replacing)
+
+
+async def test_the_export_marks_a_chain_that_is_longer_than_a_read() -> None:
+    replacing = [*[0] * (ROWS_A_READ + 5), ROWS_A_READ + 2, 0, 1]
+    found = await exported(await conversation(replacing))
+    shown = set(visible(replacing))
+    assert len(shown) == 10
+    assert found == [
+        (f"{kind}{number}", f"{kind}{number}" not in shown)
+        for number in range(len(replacing))
+        for kind in "qa"
+    ]
 
 
 async def test_the_export_leaves_out_what_cannot_be_read() -> None:

@@ -1,6 +1,7 @@
 """The window: whole turns, newest first, within messages and tokens; the last one always."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -221,7 +222,6 @@ def test_results_that_have_lost_their_calls_are_left_out() -> None:
         "user q1",
         "assistant a1",
     ]
-    assert choose_window([orphan], 40, 1000) == ()
     filtered = PastTurn("q", "a", "content_filter", calls=calling("1", "b").calls)
     assert choose_window([orphan, filtered], 40, 1000) == ()
 
@@ -233,6 +233,20 @@ def test_a_prompt_that_brings_results_finds_the_calls() -> None:
     # A chain that goes back further than was read begins with the calls.
     assert shape(choose_window(past[:1], 2, 1000, results("c"))) == ["assistant c"]
     assert shape(choose_window(past[2:], 2, 1000, results("c"))) == ["user q0", "assistant a0"]
+
+
+def test_the_last_turn_is_there_where_its_chain_goes_back_further_than_was_read() -> None:
+    last = calling("3", answer="a3", after=["c"])
+    assert shape(choose_window([last], 2, 1000)) == ["assistant a3"]
+    chain = [last, calling("2", "c", after=["b"])]
+    assert shape(choose_window(chain, 40, 1000)) == ["assistant c", "tool rc c", "assistant a3"]
+    # A turn that says nothing is no last turn.
+    silent = PastTurn("q", "", "error")
+    assert choose_window([silent, *chain], 40, 1000) == choose_window(chain, 40, 1000)
+    [cut] = choose_window([replace(last, answer="a" * 500)], 40, 20)
+    assert cut["content"].startswith("…a")
+    # An older turn is whole or left out.
+    assert shape(choose_window([turn("4"), *chain], 40, 1000)) == ["user q4", "assistant a4"]
 
 
 made = st.builds(

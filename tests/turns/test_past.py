@@ -1,27 +1,30 @@
 """Which turns the window is chosen from."""
 
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.events import Delta
 from shared.history import keys
-from shared.history.base import Answer, NewTurn
+from shared.history.base import NewTurn
 from shared.history.codec import encode_runs
 from shared.history.memory import MemoryRows
 from shared.history.rows import Merge
 from shared.turns.past import load_past
+from tests.contracts.acting import Visible
 from tests.turns.bench import PLACE
 from tests.turns.clock_loop import in_virtual_time
 from tests.turns.faulty import FaultyStore
 from tests.turns.scripted import USAGE
 
 
-async def conversation(store: FaultyStore, replacing: list[bool]) -> None:
-    """Turn n asks `q<n>` and is answered `a<n>`; those marked replace the one before."""
+async def conversation(store: FaultyStore, replacing: Sequence[int]) -> None:
+    """Turn n asks `q<n>` and is answered `a<n>`; it replaces so many of those before."""
+    shown = Visible()
     for number, replaces in enumerate(replacing):
         view = await store.read(PLACE, 2)
-        newest: Answer | None = view.answers[0] if view.answers and replaces else None
         turn = NewTurn(
             turn_id=f"t{number}",
             nonce="n",
@@ -31,25 +34,21 @@ async def conversation(store: FaultyStore, replacing: list[bool]) -> None:
             result_name="r",
             question=f"q{number}",
             title="t",
-            replaces=newest,
+            replaces=shown.add(replaces),
         )
         begun = await store.begin(PLACE, view.head, turn, 1 + number)
         await store.finish(begun, encode_runs([Delta(f"a{number}")]), "stop", USAGE, 0)
 
 
-def visible(replacing: list[bool]) -> list[str]:
+def visible(replacing: Sequence[int]) -> list[str]:
     """The questions that are not replaced, newest first."""
-    return [
-        f"q{number}"
-        for number in reversed(range(len(replacing)))
-        if not (number + 1 < len(replacing) and replacing[number + 1])
-    ]
+    return [f"q{number}" for number in reversed(Visible(replacing).turns)]
 
 
-async def past(store: FaultyStore, messages: int, replaces: str | None = None) -> list[str]:
+async def past(store: FaultyStore, messages: int, hides: int | None = None) -> list[str]:
     view = await store.read(PLACE, messages)
     store.calls.clear()
-    turns = await load_past(store, PLACE, view, replaces, messages)
+    turns = await load_past(store, PLACE, view, hides, messages)
     assert all(turn.answer == f"a{turn.question[1:]}" for turn in turns)
     return [turn.question for turn in turns]
 
@@ -77,9 +76,18 @@ async def test_one_more_read_where_replaced_turns_filled_the_first() -> None:
 async def test_the_turn_that_is_being_replaced_is_left_out() -> None:
     store = FaultyStore(MemoryRows())
     await conversation(store, [False, False, False, True])
-    assert await past(store, 4, "t3") == ["q1", "q0"]
+    assert await past(store, 4, hides=4) == ["q1", "q0"]
     assert store.calls == ["read_below"]
-    assert await past(store, 4, "another") == ["q3", "q1", "q0"]
+
+
+@in_virtual_time
+async def test_a_chain_that_is_being_replaced_may_be_longer_than_the_window() -> None:
+    store = FaultyStore(MemoryRows())
+    await conversation(store, [0] * 9)
+    assert await past(store, 4, hides=6) == ["q2", "q1"]
+    assert store.calls == ["read_below"]
+    assert await past(store, 4, hides=0) == []
+    assert store.calls == []
 
 
 @in_virtual_time
@@ -106,20 +114,24 @@ async def test_no_further_read_where_everything_was_read() -> None:
     assert store.calls == []
 
 
-@given(st.lists(st.booleans(), min_size=1, max_size=12), st.integers(2, 9), st.booleans())
+@given(
+    st.lists(st.sampled_from((0, 0, 1, 2, 5)), min_size=1, max_size=12),
+    st.integers(2, 9),
+    st.integers(0, 3),
+)
 def test_there_is_no_gap_whatever_is_replaced(
-    replacing: list[bool], messages: int, replace_last: bool
+    replacing: list[int], messages: int, replaces: int
 ) -> None:
     @in_virtual_time
     async def check() -> None:
         store = FaultyStore(MemoryRows())
-        await conversation(store, [False, *replacing[1:]])
-        newest = f"t{len(replacing) - 1}" if replace_last else None
-        expected = visible([False, *replacing[1:]])[1 if replace_last else 0 :]
-        found = await past(store, messages, newest)
+        await conversation(store, replacing)
+        expected = visible(replacing)[replaces:]
+        replaced = Visible(replacing).add(replaces)
+        found = await past(store, messages, replaced.hides if replaced else None)
         assert found == expected[: len(found)]
         assert len(store.calls) <= 1
-        hidden = replace_last or any(replacing[1:])
+        hidden = replaces or any(replacing[1:])
         if not hidden:
             assert len(found) == min(len(expected), messages // 2)
 

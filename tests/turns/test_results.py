@@ -1,12 +1,16 @@
 """Turns that go on with what the model's calls gave."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from shared.errors import ConversationBusy, InvalidRequest, ModelUnavailable, TurnMismatch
 from shared.events import Finish, ToolCall
+from shared.history import keys
+from shared.history.base import Head
+from shared.history.rows import Merge
 from shared.messages import ToolResult
 from tests.turns.begun import begun_elsewhere
 from tests.turns.bench import PLACE, Instance, Listener
@@ -51,6 +55,12 @@ def sent(model: ScriptedModel) -> list[tuple[str, Any]]:
     return shown
 
 
+async def head_of(app: Instance) -> Head:
+    head = await app.store.head(PLACE)
+    assert head is not None
+    return head
+
+
 async def refused(app: Instance, *ids: str, **fields: Any) -> str:
     """What is said of results that do not fit; their model is never asked, nothing is left."""
     model = ScriptedModel()
@@ -82,8 +92,7 @@ async def test_the_model_is_sent_its_calls_and_their_results() -> None:
     later = calling()
     await turn(app, "4", later)
     assert sent(later) == [*chain, ("assistant", "ok"), ("user", "q4")]
-    head = await app.store.head(PLACE)
-    assert head is not None
+    head = await head_of(app)
     assert (head.title, head.count) == ("q1", 8)
 
 
@@ -94,9 +103,29 @@ async def test_a_window_smaller_than_the_chain_still_has_the_calls() -> None:
     await turn(app, "2", calling("b"), tool_results=results("a"))
     await turn(app, "3", last, tool_results=results("b"))
     assert sent(last) == [("assistant", ["b"]), ("tool", ("b", "18°"))]
-    # Whose calls are not in the window any more is no part of it.
+    # The last turn is always there; what its chain began with was not read.
     await turn(app, "4", later)
-    assert sent(later) == [("user", "q4")]
+    assert sent(later) == [("assistant", "ok"), ("user", "q4")]
+
+
+@in_virtual_time
+async def test_a_chain_that_fills_the_window_is_what_the_next_question_is_about() -> None:
+    app, later = Instance(history_messages=6), calling()
+    await turn(app, "0", calling("0"))
+    for number in range(1, 5):
+        model = calling(*(str(number) if number < 4 else ""))
+        await turn(app, str(number), model, tool_results=results(str(number - 1)))
+    app.store.calls.clear()
+    await turn(app, "5", later)
+    assert sent(later) == [
+        ("assistant", ["2"]),
+        ("tool", ("2", "18°")),
+        ("assistant", ["3"]),
+        ("tool", ("3", "18°")),
+        ("assistant", "ok"),
+        ("user", "q5"),
+    ]
+    assert app.store.calls == ["read", "begin", "finish"]
 
 
 @in_virtual_time
@@ -145,9 +174,7 @@ async def test_a_turn_of_results_is_tried_again_in_its_place(messages: int) -> N
     expected = [("user", "q1"), ("assistant", ["a"])]
     assert sent(again) == [*expected, ("tool", ("a", "17°"))]
     assert sent(third) == [*expected, ("tool", ("a", "16°"))]
-    head = await app.store.head(PLACE)
-    assert head is not None
-    assert head.count == 4
+    assert (await head_of(app)).count == 4
 
 
 @in_virtual_time
@@ -157,9 +184,100 @@ async def test_results_in_the_place_of_another_question() -> None:
     await turn(app, "2", calling())
     await turn(app, "3", model, tool_results=results("a"), replaces="2")
     assert sent(model) == [("user", "q1"), ("assistant", ["a"]), ("tool", ("a", "18°"))]
-    # And a question in their place: then the calls are cut out, and with them their turn.
+    # And a question in their place: it replaces what led to them, too.
     await turn(app, "4", asked, replaces="3")
     assert sent(asked) == [("user", "q4")]
+    assert (await head_of(app)).count == 2
+
+
+@pytest.mark.parametrize("messages", [2, 3, 4, 40])
+@in_virtual_time
+async def test_a_question_in_the_place_of_results_replaces_what_led_to_them(messages: int) -> None:
+    app, model, next_one = Instance(history_messages=messages), calling(), calling()
+    await turn(app, "0", calling())
+    first = ScriptedModel()
+    first.say("Let me look.", ToolCall(0, "a", "f", "{}"))
+    first.finish("tool_calls")
+    await turn(app, "1", first)
+    await turn(app, "2", calling("b"), tool_results=results("a"))
+    await turn(app, "3", calling(), tool_results=results("b"))
+    before = await head_of(app)
+    assert before.count == 8
+    refusing = ScriptedModel(refusal=ModelUnavailable("The model is away."))
+    with pytest.raises(ModelUnavailable):
+        await turn(app, "4", refusing, replaces="3")
+    assert replace(await head_of(app), etag=before.etag) == before
+    await turn(app, "4", model, replaces="3")
+    assert (await app.stored("4")).hides == 2
+    assert (await head_of(app)).count == 4
+    whole = [("user", "q0"), ("assistant", "ok"), ("user", "q4")]
+    assert sent(model) == whole
+    # Once more, over all that is hidden by now.
+    await turn(app, "5", calling("c"), replaces="4")
+    await turn(app, "6", calling(), tool_results=results("c"))
+    await turn(app, "7", next_one, replaces="6")
+    assert sent(next_one) == [*whole[:2], ("user", "q7")]
+    assert ((await app.stored("7")).hides, (await head_of(app)).count) == (2, 4)
+
+
+@in_virtual_time
+async def test_replacing_reads_further_only_where_the_chain_does() -> None:
+    app = Instance(history_messages=4)
+    await turn(app, "0", calling())
+    await turn(app, "1", calling("a"))
+    app.store.calls.clear()
+    await turn(app, "2", calling("a"), replaces="1")
+    assert app.store.calls == ["read", "begin", "finish"]
+    for number in range(3, 30):
+        await turn(app, str(number), calling("a"), tool_results=results("a"))
+    app.store.calls.clear()
+    await turn(app, "30", calling(), replaces="29")
+    # Two for 27 rounds, and the one for a window that hidden turns have filled.
+    assert app.store.calls == ["read", *["read_below"] * 2, "begin", "read_below", "finish"]
+    assert ((await app.stored("30")).hides, (await head_of(app)).count) == (2, 4)
+
+
+@pytest.mark.parametrize("fault", ["down", "lost", "conflict"])
+@in_virtual_time
+async def test_a_chain_is_replaced_whole_whatever_becomes_of_the_write(fault: str) -> None:
+    app = Instance(history_messages=4)
+    for number in range(4):
+        fields = {"tool_results": results("a")} if number else {}
+        await turn(app, str(number), calling("a"), **fields)
+    app.store.script("begin", fault)
+    app.store.script("read_below", "pass", "down")
+    model = calling()
+    await turn(app, "4", model, replaces="3")
+    assert sent(model) == [("user", "q4")]
+    assert ((await app.stored("4")).hides, (await head_of(app)).count) == (0, 2)
+
+
+@in_virtual_time
+async def test_of_two_that_replace_a_chain_one_does() -> None:
+    app = Instance()
+    other = Instance(app.rows)
+    await turn(app, "1", calling("a"))
+    await turn(app, "2", calling(), tool_results=results("a"))
+    outcomes = await asyncio.gather(
+        turn(app, "3", calling(), replaces="2"),
+        turn(other, "4", calling(), replaces="2"),
+        return_exceptions=True,
+    )
+    [loser] = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
+    assert isinstance(loser, (ConversationBusy, TurnMismatch))
+    assert (await head_of(app)).count == 2
+
+
+@in_virtual_time
+async def test_a_chain_ends_where_it_cannot_be_read() -> None:
+    app = Instance()
+    await turn(app, "1", calling("a"))
+    await turn(app, "2", calling("b"), tool_results=results("a"))
+    await turn(app, "3", calling(), tool_results=results("b"))
+    merge = Merge(keys.message("c1", 2), {"size": "damaged"}, "*")
+    await app.rows.write(keys.partition(PLACE), [merge])
+    await turn(app, "4", calling(), replaces="3")
+    assert ((await app.stored("4")).hides, (await head_of(app)).count) == (4, 6)
 
 
 @in_virtual_time

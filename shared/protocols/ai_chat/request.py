@@ -7,7 +7,7 @@ from msgspec import Struct
 from shared.errors import InvalidRequest
 from shared.messages import ChatRequest, Identifier
 from shared.protocols.chosen import Chosen, request_of
-from shared.protocols.native.request import decode, read_value
+from shared.protocols.decoding import decode, read_value
 
 
 class AiChatMessage(Struct):

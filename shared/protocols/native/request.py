@@ -1,7 +1,5 @@
 """The body of `POST /api/chat`, checked field by field."""
 
-import re
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -14,10 +12,12 @@ from shared.messages import (
     Document,
     Identifier,
     Message,
-    Options,
     ResultName,
     ToolResult,
 )
+from shared.protocols.chosen import Chosen, check_one_each, request_of
+from shared.protocols.decoding import convert as convert
+from shared.protocols.decoding import decode as decode
 
 NOT_BESIDE_RESULTS = {
     "promptTemplate": "it renders a prompt, and with results there is none",
@@ -26,22 +26,9 @@ NOT_BESIDE_RESULTS = {
 }
 """Fields that have no meaning beside `toolResults`, and why."""
 
-_EXPECTED = re.compile(r"(?P<what>.*?) - at `(?P<path>[^`]*)`", re.DOTALL)
-_UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>.*)`", re.DOTALL)
-_MAX_SHOWN = 80
-_MUST_BE = {
-    "conversationId": "must be 1 to 64 letters, digits, - or _",
-    "turnId": "must be 1 to 64 letters, digits, - or _",
-    "replaces": "must be 1 to 64 letters, digits, - or _",
-    "resultVariableName": "must be a name: letters, digits and _, no digit first, 64 at most",
-    "onDisconnect": "must be finish or cancel",
-    "role": "must be user or assistant",
-}
-"""Where the library's own words would not tell a caller what is right."""
-
 
 class ChatBody(Struct, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """Every field of the body. `null` means absent."""
+    """Every field of the body, those of `Chosen` in their places. `null` means absent."""
 
     user_prompt: str | None = None
     tool_results: list[ToolResult] | None = None
@@ -71,34 +58,24 @@ def parse(body: bytes) -> ChatRequest:
         _check_results(given, given.tool_results)
     elif given.user_prompt is None or not given.user_prompt.strip():
         raise InvalidRequest("userPrompt must not be blank.", field="userPrompt")
-    if given.model and given.deployment_name and given.model != given.deployment_name:
-        raise InvalidRequest(
-            "deploymentName is another name for model: send one of them.", field="deploymentName"
-        )
     if given.result_variable_name in RESULT_FIELDS:
         raise InvalidRequest(
             f"resultVariableName must not be one of {', '.join(sorted(RESULT_FIELDS))}.",
             field="resultVariableName",
         )
-    request = ChatRequest(
-        user_prompt=given.user_prompt or "",
-        tool_results=tuple(given.tool_results or ()),
+    request = request_of(
+        msgspec.convert(given, Chosen, from_attributes=True),
         conversation_id=given.conversation_id,
         turn_id=given.turn_id,
-        action=given.action or "default",
-        connection=given.connection,
-        model=given.model or given.deployment_name,
-        system_prompt=given.system_prompt,
-        prompt_template=given.prompt_template,
-        options=_options(given.options),
+        user_prompt=given.user_prompt or "",
+        tool_results=tuple(given.tool_results or ()),
+    )
+    request = msgspec.structs.replace(
+        request,
         history=None if given.history is None else tuple(given.history),
-        context=tuple(given.context) if isinstance(given.context, list) else given.context,
-        temperature=given.temperature,
-        max_completion_tokens=given.max_completion_tokens,
         result_variable_name=given.result_variable_name,
         replaces=given.replaces,
         store=given.store is not False,
-        on_disconnect=given.on_disconnect or "finish",
     )
     if not request.store:
         _check_stateless(request)
@@ -108,38 +85,6 @@ def parse(body: bytes) -> ChatRequest:
             field="conversationId",
         )
     return request
-
-
-def decode[T](body: bytes, kind: type[T]) -> T:
-    """JSON in UTF-8 as `kind`. Raises `InvalidRequest`."""
-    try:
-        return msgspec.json.decode(body, type=kind)
-    except msgspec.ValidationError as exc:
-        raise _field_error(str(exc), kind) from exc
-    except RecursionError as exc:
-        raise InvalidRequest("The body is nested too deeply.") from exc
-    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
-        raise InvalidRequest(
-            "The body is not JSON in UTF-8, or holds half a surrogate pair."
-        ) from exc
-
-
-def convert[T](value: Any, kind: type[T], must_be: Mapping[str, str]) -> T:
-    """What was decoded, as `kind`; `must_be` as `_MUST_BE`. Raises `InvalidRequest`."""
-    try:
-        return msgspec.convert(value, kind)
-    except msgspec.ValidationError as exc:
-        raise _field_error(str(exc), kind, must_be=must_be) from exc
-
-
-def _options(given: dict[str, Any] | None) -> Options | None:
-    asked = {name: value for name, value in (given or {}).items() if value is not None}
-    if not asked:
-        return None
-    try:
-        return msgspec.convert(asked, Options)
-    except msgspec.ValidationError as exc:
-        raise _field_error(str(exc), Options, "options") from exc
 
 
 def _check_results(given: ChatBody, results: list[ToolResult]) -> None:
@@ -152,15 +97,7 @@ def _check_results(given: ChatBody, results: list[ToolResult]) -> None:
         raise InvalidRequest(
             "toolResults must hold one result for each call of the last turn.", field="toolResults"
         )
-    seen: set[str] = set()
-    for result in results:
-        if result.id in seen:
-            raise InvalidRequest(
-                f"toolResults must hold one result for each call: {result.id[:_MAX_SHOWN]!r} has "
-                "two.",
-                field="toolResults",
-            )
-        seen.add(result.id)
+    check_one_each(results, "toolResults")
     values = {
         "promptTemplate": given.prompt_template,
         "context": given.context,
@@ -183,41 +120,3 @@ def _check_stateless(request: ChatRequest) -> None:
                 f"{field} has no meaning with store: false, which has no conversation.",
                 field=field,
             )
-
-
-def _field_error(
-    text: str, kind: type, parent: str = "", must_be: Mapping[str, str] = _MUST_BE
-) -> InvalidRequest:
-    found = _EXPECTED.fullmatch(text)
-    what, path = (found["what"], found["path"]) if found else (text, "$")
-    field = ".".join(part for part in (parent, path.removeprefix("$").lstrip(".")) if part)
-    if unknown := _UNKNOWN.fullmatch(what):
-        name = unknown["name"][:_MAX_SHOWN]
-        field = f"{field}.{name}" if field else name
-        known = ""
-        if field in (name, f"{parent}.{name}"):
-            names = (f.encode_name for f in msgspec.structs.fields(kind))
-            known = f" The fields are: {', '.join(names)}."
-        return InvalidRequest(f"There is no field {field}.{known}", field=field)
-    message = what.replace("`", "")
-    if len(message) > 4 * _MAX_SHOWN:
-        message = message[: 4 * _MAX_SHOWN] + "…"
-    if not field:
-        return InvalidRequest(f"The body: {message}.")
-    right = must_be.get(field.rpartition(".")[2])
-    if right and ", got " not in message:
-        return InvalidRequest(f"{field} {right}.", field=field)
-    return InvalidRequest(f"{field}: {message}.", field=field)
-
-
-def read_value[T](value: Any, kind: type[T], field: str) -> T:
-    """What was decoded, as `kind`; `field` says where it stood. Raises `InvalidRequest`."""
-    try:
-        return msgspec.convert(value, kind)
-    except msgspec.ValidationError as exc:
-        raise _field_error(str(exc), kind, field) from exc
-
-
-def read_options(given: dict[str, Any] | None) -> Options | None:
-    """The further fields of the completions request. Raises `InvalidRequest` by field."""
-    return _options(given)

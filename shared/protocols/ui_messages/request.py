@@ -9,8 +9,8 @@ from msgspec import Meta, Struct
 
 from shared.errors import InvalidRequest
 from shared.messages import ID_PATTERN, ChatRequest, ToolResult
-from shared.protocols.chosen import Chosen, request_of
-from shared.protocols.native.request import decode
+from shared.protocols.chosen import Chosen, check_one_each, request_of, without_prompt
+from shared.protocols.decoding import decode
 from shared.protocols.ui_messages.ids import derived, turn_of, turn_of_answer
 
 _KINDS_LEFT_OUT = ("data-",)
@@ -147,8 +147,15 @@ def _continued(given: UiChatBody, message: UiMessage, field: str) -> ChatRequest
             f"{field}.parts must have the outputs of tools: an answer alone asks nothing.",
             field=f"{field}.parts",
         )
+    check_one_each(results, f"{field}.parts")
     turn_id = derived("results", message.id, steps, *sorted(result.id for result in results))
-    return request_of(given, conversation_id=given.id, turn_id=turn_id, tool_results=tuple(results))
+    # `useChat` posts its transport's whole body each time, also what is for the questions alone.
+    return request_of(
+        without_prompt(given),
+        conversation_id=given.id,
+        turn_id=turn_id,
+        tool_results=tuple(results),
+    )
 
 
 def _result(part: dict[str, Any]) -> ToolResult | None:
