@@ -30,6 +30,7 @@ from shared.api.openapi_parts import (
     ref,
 )
 from shared.api.openapi_rules import rule_chat, rule_options
+from shared.api.openapi_streams import events, stream_schemas
 from shared.messages import Document, FinishReason, Options
 from shared.protocols.native.request import ChatBody
 
@@ -49,13 +50,8 @@ _CURSOR = {
 _POSITION = "A position: what follows is exactly what comes after it."
 _POSITION_FORM = TEXT | {"pattern": r"^([0-9]{1,9}\.[0-9]{1,9})?$"}
 _TOGETHER = "The results that one turn brought count as one message, and are never parted."
-_STREAM_FORMS = (
-    "text/plain",
-    "application/octet-stream",
-    "application/x-ndjson",
-    "application/jsonl",
-    "text/event-stream",
-)
+_TEXTS = ("text/plain", "application/octet-stream")
+_LINES = ("application/x-ndjson", "application/jsonl")
 _PRINCIPAL = {
     "type": "apiKey",
     "in": "header",
@@ -274,8 +270,9 @@ def _schemas() -> dict[str, Any]:
         },
         ("role", "content", "turnId", "createdAt"),
     )
+    told = stream_schemas(reason, cited)
     fault = object_of({"part": text, "code": text, "detail": text})
-    return {
+    return told | {
         "Usage": usage,
         "Conversation": object_of(conversation | {"runningTurnId": ID}, tuple(conversation)),
         "Conversations": _page("Conversation"),
@@ -349,7 +346,9 @@ def _operation(
 
 def _stream(*, required: bool) -> dict[str, Any]:
     """The answer's forms; `required`: it always has a conversation."""
-    content: dict[str, Any] = {form: {"schema": TEXT} for form in _STREAM_FORMS}
+    content: dict[str, Any] = {form: {"schema": TEXT} for form in _TEXTS}
+    content |= {form: {"schema": TEXT | {"x-lines": ref("Event")}} for form in _LINES}
+    content["text/event-stream"] = {"schema": events(ref("Event"), positions=True)}
     content["application/json"] = {"schema": ref("Answer")}
     headers = {name: header | {"required": required} for name, header in TURN_HEADERS.items()}
     return {

@@ -19,6 +19,7 @@ from shared.api.openapi_parts import (
     refusals,
 )
 from shared.api.openapi_rules import rule_ai_chat, rule_chosen, rule_ui_chat, ui_asked
+from shared.api.openapi_streams import events
 from shared.messages import FinishReason
 from shared.protocols.ai_chat.encoders import BROKE_OFF
 from shared.protocols.ai_chat.request import AiChatBody, SessionState
@@ -62,8 +63,9 @@ def chat_paths() -> dict[str, Any]:
         "description": "The parts of one assistant message, or its text",
         "headers": headers | {"x-vercel-ai-ui-message-stream": {"schema": {"const": "v1"}}},
         "content": {
-            form: {"schema": TEXT}
-            for form in ("text/event-stream", "text/plain", "application/octet-stream")
+            "text/event-stream": {"schema": events(ref("UiPart"), done=True)},
+            "text/plain": {"schema": TEXT},
+            "application/octet-stream": {"schema": TEXT},
         },
     }
     every = every_kind()

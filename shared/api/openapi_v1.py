@@ -19,6 +19,7 @@ from shared.api.openapi_parts import (
     refusals,
 )
 from shared.api.openapi_rules import rule_completion
+from shared.api.openapi_streams import events
 from shared.protocols.openai.request import CONVERSATION_HEADER, CompletionBody
 
 _NUMBER = {"type": "integer"}
@@ -62,8 +63,8 @@ def paths() -> dict[str, Any]:
                     {
                         "name": "Idempotency-Key",
                         "in": "header",
-                        "description": "With a conversation, the turn's id.",
-                        "schema": {"minLength": 1} | TEXT,
+                        "description": "With a conversation, the turn's id; empty: none.",
+                        "schema": TEXT,
                     },
                 ],
                 "requestBody": {
@@ -164,13 +165,14 @@ def _answers() -> dict[str, Any]:
 
 def _completion() -> dict[str, Any]:
     whole = {"anyOf": [ref("Completion"), ref("CompletionError")]}
+    chunk = {"anyOf": [ref("CompletionChunk"), ref("CompletionError")]}
     headers = {name: header | {"required": False} for name, header in TURN_HEADERS.items()}
     return {
         "description": "Server-sent events where `stream` is true, else one object. An error that "
         "comes after the response began is told in it.",
         "headers": headers | UNBUFFERED,
         "content": {
-            "text/event-stream": {"schema": TEXT},
+            "text/event-stream": {"schema": events(chunk, done=True)},
             "application/json": {"schema": whole},
         },
     }
