@@ -33,6 +33,7 @@ REFUSED_ALL_THE_SAME = {
     r".*: a connection of the kind ": "what the connection is",
     r"(maxCompletionTokens|max_completion_tokens) must be at most ": "a setting of the deployment",
     r"n times max_completion_tokens must be at most ": "a product, and a setting",
+    r".*: Expected int( \| null)?, got float\.$": "2.0 is an integer to JSON Schema, and none here",
     r"(conversationId|id|metadata\.conversation_id) must have at least 16 ": "who is calling",
     r"turnId needs a conversationId where callers are anonymous": "who is calling",
 }
