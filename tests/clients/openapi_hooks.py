@@ -4,12 +4,19 @@ A schema-valid request may be refused for what JSON Schema cannot say, and then 
 anything else fails, as does every other check.
 """
 
+import atexit
 import json
+import os
 import re
+from collections import defaultdict
+from pathlib import Path
 from typing import Any
 
 import schemathesis
 from schemathesis.openapi.checks import RejectedPositiveData, UnsupportedMethodResponse
+
+SEEN = "OPENAPI_SEEN"
+"""The variable that names a file: each operation's statuses are written there at the end."""
 
 REFUSED_ALL_THE_SAME = {
     r"messages\[\d+\]\.role must be user: ": "the last item of an array",
@@ -62,3 +69,18 @@ def detail(body: bytes) -> str:
     """What a refusal says, on any protocol."""
     told: dict[str, Any] = json.loads(body)
     return str(told["error"]["message"] if "error" in told else told["detail"])
+
+
+_seen: defaultdict[str, set[int]] = defaultdict(set)
+
+
+@schemathesis.hook
+def after_call(context: Any, case: schemathesis.Case, response: schemathesis.Response) -> None:
+    _seen[case.operation.label].add(response.status_code)
+
+
+@atexit.register
+def _write() -> None:
+    if SEEN in os.environ:
+        told = {name: sorted(statuses) for name, statuses in _seen.items()}
+        Path(os.environ[SEEN]).write_text(json.dumps(told), "utf-8")

@@ -1,0 +1,60 @@
+"""schemathesis, unmodified, over the app's own description: no finding is left.
+
+Its settings, which make every check of its, are in schemathesis.toml; openapi_hooks.py says what is
+no finding, and why.
+"""
+
+import json
+import os
+import sys
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+import pytest
+
+from local.host import Host
+from local.principal import encode
+from tests.clients.openapi_hooks import SEEN
+from tests.e2e.client import user
+from tests.e2e.conftest import StartHost
+from tests.web.runtimes import call
+
+FOLDER = Path(__file__).parent
+COMMAND = str(Path(sys.executable).with_name("schemathesis"))
+GUARD_SECONDS = 240.0
+NOT_FOR_ANONYMOUS = {"GET /conversations"}
+
+
+@pytest.mark.parametrize("signed_in", [True, False], ids=["signed in", "anonymous"])
+async def test_the_description_is_true(
+    start_host: StartHost, tmp_path: Path, signed_in: bool
+) -> None:
+    async with _host(start_host, signed_in) as host:
+        who = ("--header", f"x-ms-client-principal: {encode(user('alice'))}") if signed_in else ()
+        code, out, complaint = await call(
+            *(COMMAND, "--config-file", "schemathesis.toml", "--no-color"),
+            *("run", f"{host.url}/api/openapi.json", *who),
+            *("--report", "json", "--report-json-path", str(tmp_path / "report.json")),
+            cwd=FOLDER,
+            env=os.environ | {"PYTHONPATH": str(FOLDER), SEEN: str(tmp_path / "seen.json")},
+            guard=GUARD_SECONDS,
+        )
+    assert code == 0, f"{out}\n{complaint}"
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert {phase["status"] for phase in report["phases"].values()} == {"success"}
+    assert report["operations"]["tested"] == report["operations"]["total"] > 0
+    assert report["test_cases"]["generated"] > 1000
+    # No operation was only ever refused.
+    seen = json.loads((tmp_path / "seen.json").read_text())
+    assert len(seen) == report["operations"]["total"]
+    refused = {name for name, statuses in seen.items() if not any(s < 300 for s in statuses)}
+    assert refused == (set() if signed_in else NOT_FOR_ANONYMOUS)
+
+
+def _host(start_host: StartHost, signed_in: bool) -> AbstractAsyncContextManager[Host]:
+    """Signed-in callers may set everything, anonymous ones nothing."""
+    if not signed_in:
+        return start_host()
+    return start_host(
+        CHAT_AUTH="staticwebapps", WEBSITE_AUTH_ENABLED="True", CHAT_CALLER_FIELDS="*"
+    )
