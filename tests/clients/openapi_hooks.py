@@ -46,12 +46,17 @@ REFUSED_ALL_THE_SAME = {
 }
 """The words of each refusal, and what it depends on that no schema can say."""
 
+NO_ROUTE = b'{"detail":"Not Found"}'
+
 
 @schemathesis.hook
 def filter_failure(
     context: Any, failure: object, case: object, response: schemathesis.Response
 ) -> bool:
     """False: it is none."""
+    if response.status_code == 404 and response.content == NO_ROUTE:
+        # The web server of Functions' extension cannot route this path, and asks no function.
+        return "%0A" not in str(response.request.url)
     if isinstance(failure, RejectedPositiveData):
         return response.status_code != 400 or not _expected(detail(response.content))
     if isinstance(failure, UnsupportedMethodResponse):
@@ -75,7 +80,7 @@ _seen: defaultdict[str, set[int]] = defaultdict(set)
 
 
 @schemathesis.hook
-def after_call(context: Any, case: schemathesis.Case, response: schemathesis.Response) -> None:
+def after_call(context: Any, case: Any, response: schemathesis.Response) -> None:
     _seen[case.operation.label].add(response.status_code)
 
 
