@@ -12,6 +12,12 @@ from shared.prompts.template import CONTEXT, USER_PROMPT
 from shared.protocols.native.request import NOT_BESIDE_RESULTS
 from shared.protocols.openai.request import TOOL_CHOICES
 
+_ONE_SEED = {
+    "not": {
+        "required": ["seed", "random_seed"],
+        "properties": {"seed": {"type": "integer"}, "random_seed": {"type": "integer"}},
+    }
+}
 _NOTHING = {"anyOf": [NULL, {"type": ["array", "object"], "maxItems": 0, "maxProperties": 0}]}
 _STATELESS = ("conversationId", "turnId", "replaces", "toolResults")
 
@@ -20,6 +26,7 @@ def rule_options(schema: dict[str, Any]) -> None:
     """The options: `null` means absent, of each of them."""
     fields = schema["properties"]
     schema["properties"] = {name: or_null(field) for name, field in fields.items()}
+    schema |= _ONE_SEED
 
 
 def rule_chosen(schema: dict[str, Any]) -> None:
@@ -74,6 +81,7 @@ def rule_chat(schema: dict[str, Any]) -> None:
 
 def rule_completion(schema: dict[str, Any]) -> None:
     """OpenAI's body."""
+    schema |= _ONE_SEED
     fields = schema["properties"]
     fields["tool_choice"] = {"anyOf": [{"enum": list(TOOL_CHOICES)}, {"type": "object"}]}
     fields["metadata"] |= {"properties": {"conversation_id": or_null(ID)}}

@@ -81,7 +81,8 @@ _seen: defaultdict[str, set[int]] = defaultdict(set)
 
 @schemathesis.hook
 def after_call(context: Any, case: Any, response: schemathesis.Response) -> None:
-    _seen[case.operation.label].add(response.status_code)
+    if response.request.method == case.operation.method.upper():
+        _seen[case.operation.label].add(response.status_code)
 
 
 @atexit.register
