@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -36,12 +36,27 @@ def described(method: str, path: str, status: int, headers: Mapping[str, str], b
         return
     media_type = headers["content-type"].partition(";")[0]
     assert media_type in response["content"], f"{told}: {media_type}"
-    if media_type.endswith("json"):
-        schema = json.dumps(response["content"][media_type]["schema"])
+    for schema, text in _documents(response["content"][media_type]["schema"], media_type, body):
         try:
-            _validator(schema).validate(json.loads(body))
+            _validator(json.dumps(schema)).validate(json.loads(text))
         except ValueError as exc:
-            raise AssertionError(f"{told}: {exc}") from exc
+            raise AssertionError(f"{told}: {exc}: {text!r}") from exc
+
+
+def _documents(
+    schema: dict[str, Any], media_type: str, body: bytes
+) -> Iterator[tuple[dict[str, Any], bytes]]:
+    """The JSON that a body is made of, each with the schema that it must have."""
+    if media_type in ("application/json", "application/problem+json"):
+        yield schema, body
+    elif "x-lines" in schema:
+        yield from ((schema["x-lines"], line) for line in body.split(b"\n") if line)
+    elif media_type == "text/event-stream":
+        data = schema["properties"]["data"]
+        event = next(one for one in data.get("anyOf", (data,)) if "contentSchema" in one)
+        for line in body.split(b"\n"):
+            if line.startswith(b"data: ") and line != b"data: [DONE]":
+                yield event["contentSchema"], line.removeprefix(b"data: ")
 
 
 @cache

@@ -2,12 +2,15 @@
 
 import json
 import sys
+from typing import Any
 
 import pytest
 
 from shared.api.openapi import document
-from tests.e2e.client import Api
+from tests.e2e.client import NDJSON, Api
 from tests.e2e.conftest import ROOT
+from tests.e2e.described import described
+from tests.e2e.test_meta import SAFE
 from tests.web.runtimes import call
 
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "TRACE"}
@@ -46,6 +49,31 @@ async def test_an_encoded_line_break_is_no_id(api: Api) -> None:
     """The web server of Functions' own extension has no route for it: no function is asked."""
     reply = await api.call("GET", "/conversations/a%0Ab")
     assert (reply.status, reply.json()) == (404, {"detail": "Not Found"})
+
+
+def _reply(**changes: Any) -> tuple[int, dict[str, str], bytes]:
+    headers = {"content-type": NDJSON, "x-accel-buffering": "no", **SAFE}
+    body = b'{"type":"delta","text":"a","position":"1.1"}\n'
+    reply: dict[str, Any] = {"status": 200, "headers": headers, "body": body} | changes
+    return reply["status"], reply["headers"], reply["body"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"status": 418},
+        {"headers": SAFE | {"content-type": NDJSON}},
+        {"headers": SAFE | {"content-type": "text/html", "x-accel-buffering": "no"}},
+        {"body": b'{"type":"delta","text":1,"position":"1.1"}\n'},
+        {"body": b'{"type":"delta","text":"a","position":"1"}\n'},
+        {"body": b'{"type":"sigh","text":"a","position":"1.1"}\n'},
+    ],
+    ids=["status", "headers", "content type", "text", "position", "event"],
+)
+def test_a_reply_that_is_not_described(changes: dict[str, Any]) -> None:
+    described("POST", "/chat", *_reply())
+    with pytest.raises(AssertionError):
+        described("POST", "/chat", *_reply(**changes))
 
 
 async def test_who_has_to_sign_in(api: Api, stranger: Api) -> None:
