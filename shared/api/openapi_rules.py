@@ -18,6 +18,8 @@ _ONE_SEED = {
         "properties": {"seed": {"type": "integer"}, "random_seed": {"type": "integer"}},
     }
 }
+_NULLS = {"additionalProperties": NULL}
+"""Where null means absent before a name is looked at."""
 _NOTHING = {"anyOf": [NULL, {"type": ["array", "object"], "maxItems": 0, "maxProperties": 0}]}
 _STATELESS = ("conversationId", "turnId", "replaces", "toolResults")
 
@@ -26,7 +28,7 @@ def rule_options(schema: dict[str, Any]) -> None:
     """The options: `null` means absent, of each of them."""
     fields = schema["properties"]
     schema["properties"] = {name: or_null(field) for name, field in fields.items()}
-    schema |= _ONE_SEED
+    schema |= _ONE_SEED | _NULLS
 
 
 def rule_chosen(schema: dict[str, Any]) -> None:
@@ -81,7 +83,7 @@ def rule_chat(schema: dict[str, Any]) -> None:
 
 def rule_completion(schema: dict[str, Any]) -> None:
     """OpenAI's body."""
-    schema |= _ONE_SEED
+    schema |= _ONE_SEED | _NULLS
     fields = schema["properties"]
     fields["tool_choice"] = {"anyOf": [{"enum": list(TOOL_CHOICES)}, {"type": "object"}]}
     fields["metadata"] |= {"properties": {"conversation_id": or_null(ID)}}
