@@ -14,9 +14,6 @@ NOT_BLANK = TEXT | {
     "pattern": r"[^\u0009-\u000d\u001c-\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f"
     r"\u205f\u3000]"
 }
-RETRY_AFTER = {
-    "retry-after": {"description": "Whole seconds", "schema": {"type": "integer", "minimum": 1}}
-}
 TURN_HEADERS = {
     name: {"required": True, "schema": ID} for name in ("x-conversation-id", "x-turn-id")
 }
@@ -54,11 +51,20 @@ def refusals(kinds: Iterable[type[ChatError]], schema: str, media_type: str) -> 
     return {
         status: {
             "description": f"What is wrong, and what would be right: {', '.join(sorted(of))}",
-            "headers": RETRY_AFTER if status in ("409", "429", "503") else {},
+            "headers": _retry_after(status),
             "content": {media_type: {"schema": ref(schema)}},
         }
         for status, of in sorted(codes.items())
     }
+
+
+def _retry_after(status: str) -> dict[str, Any]:
+    """A busy conversation and a store that is busy may say it; who is refused for now always."""
+    if status not in ("409", "429", "503"):
+        return {}
+    seconds = {"type": "integer", "minimum": 1}
+    header = {"description": "Whole seconds", "required": status == "429", "schema": seconds}
+    return {"retry-after": header}
 
 
 def problems(kinds: Iterable[type[ChatError]]) -> dict[str, Any]:
