@@ -39,7 +39,8 @@ class Front:
                 web.post("/admin/workers/{index:[0-9]+}/kill", self._kill),
                 web.post("/admin/workers/{index:[0-9]+}/terminate", self._terminate),
                 web.post("/admin/functions/{name}", self._run),
-                web.route("*", "/{path:.*}", self._call),
+                # A dot would leave out paths with an encoded line break.
+                web.route("*", r"/{path:[\s\S]*}", self._call),
             ]
         )
         self.app.middlewares.append(_guard_admin)

@@ -75,15 +75,14 @@ def _form(req: Request) -> tuple[Form, str]:
 
 
 def _position(req: Request) -> Position:
-    text = req.headers.get("last-event-id") or req.query_params.get("after")
-    if not text:
-        return BEGINNING
-    position = Position.parse(text)
-    if position is None:
-        raise InvalidRequest(
-            "That is no position: hand back the id of an event, or leave it out.", field="after"
-        )
-    return position
+    given = (req.headers.get("last-event-id"), req.query_params.get("after"))
+    positions = [Position.parse(text) for text in given if text]
+    for position in positions:
+        if position is None:
+            raise InvalidRequest(
+                "That is no position: hand back the id of an event, or leave it out.", field="after"
+            )
+    return next(filter(None, positions), BEGINNING)
 
 
 def _stream(turn: TurnResponse, form: tuple[Form, str]) -> Response:

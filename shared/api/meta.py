@@ -5,7 +5,7 @@ from azurefunctions.extensions.http.fastapi import Request, Response
 
 from shared.api.endpoints import add_endpoint, authenticate, json_response
 from shared.api.openapi import document
-from shared.errors import InvalidRequest
+from shared.errors import InvalidRequest, Misconfigured
 from shared.services import Services
 
 
@@ -36,7 +36,11 @@ def meta_blueprint(services: Services) -> func.Blueprint:
         return json_response({"status": "unready", "failures": failures}, 503)
 
     async def openapi(req: Request) -> Response:
-        return json_response(document())
+        try:
+            anonymous = services.settings.auth.mode == "anonymous"
+        except Misconfigured:  # then nobody is let in
+            anonymous = False
+        return json_response(document(anonymous=anonymous))
 
     add_endpoint(blueprint, services, "actions", "actions", {"GET": actions})
     add_endpoint(blueprint, services, "health", "health", {"GET": health})

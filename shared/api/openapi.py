@@ -8,32 +8,78 @@ import msgspec
 from shared import errors
 from shared.api import openapi_v1
 from shared.api.openapi_chats import chat_paths, chat_schemas
+from shared.api.openapi_parts import (
+    ALWAYS,
+    BODY,
+    FOUND,
+    ID,
+    NOT_BLANK,
+    SAFE,
+    STORED,
+    TEXT,
+    TURN_HEADERS,
+    UNBUFFERED,
+    Kinds,
+    closed,
+    every_kind,
+    json_answer,
+    json_content,
+    list_of,
+    object_of,
+    problems,
+    ref,
+)
+from shared.api.openapi_rules import rule_chat, rule_options
+from shared.api.openapi_streams import events, stream_schemas
 from shared.messages import Document, FinishReason, Options
-from shared.protocols.native.request import NOT_BESIDE_RESULTS, ChatBody
+from shared.protocols.native.request import ChatBody
 
-_ID = {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"}
-_CONVERSATION = {"name": "conversationId", "in": "path", "required": True, "schema": _ID}
-_TURN = {"name": "turnId", "in": "path", "required": True, "schema": _ID}
+_CONVERSATION = {"name": "conversationId", "in": "path", "required": True, "schema": ID}
+_TURN = {"name": "turnId", "in": "path", "required": True, "schema": ID}
 _LIMIT = {
     "name": "limit",
     "in": "query",
     "schema": {"type": "integer", "minimum": 1, "maximum": 100, "default": 50},
 }
-_CURSOR = {"name": "cursor", "in": "query", "schema": {"type": "string"}}
+_CURSOR = {
+    "name": "cursor",
+    "in": "query",
+    "description": "The `nextCursor` of the page before; opaque",
+    "schema": TEXT,
+}
 _POSITION = "A position: what follows is exactly what comes after it."
+_POSITION_FORM = TEXT | {"pattern": r"^([0-9]{1,9}\.[0-9]{1,9})?$"}
 _TOGETHER = "The results that one turn brought count as one message, and are never parted."
-_STREAM_FORMS = (
-    "text/plain",
-    "application/octet-stream",
-    "application/x-ndjson",
-    "application/jsonl",
-    "text/event-stream",
-)
+_TEXTS = ("text/plain", "application/octet-stream")
+_LINES = ("application/x-ndjson", "application/jsonl")
+_PRINCIPAL = {
+    "type": "apiKey",
+    "in": "header",
+    "name": "x-ms-client-principal",
+    "description": "Who is calling, as Static Web Apps or App Service authentication says after "
+    "signing in. What a caller sends in it the platform takes out.",
+}
+_QUESTIONS: dict[str, Any] = {
+    "question": {"userPrompt": "What is a position?"},
+    "inAConversation": {
+        "conversationId": "trip-to-rome-in-may",
+        "userPrompt": "When does it open?",
+        "context": [{"content": "Open from 9 to 19.", "id": "7", "title": "Opening hours"}],
+    },
+    "withoutHistory": {"userPrompt": "What is a position?", "store": False},
+}
 
 
 @cache
-def document() -> dict[str, Any]:
-    """The document, made when it is first asked for."""
+def document(*, anonymous: bool = False) -> dict[str, Any]:
+    """The document, made when it is first asked for; `anonymous`: nobody has to sign in."""
+    paths = _paths() | openapi_v1.paths() | chat_paths()
+    for path in paths.values():
+        for method, operation in path.items():
+            if method != "parameters":
+                for response in operation["responses"].values():
+                    response["headers"] = response.get("headers", {}) | SAFE
+                operation["security"] = [] if anonymous else operation.get("security", _SIGNED_IN)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -42,11 +88,15 @@ def document() -> dict[str, Any]:
             "description": "Streamed, remembered chat turns on Azure Functions.",
         },
         "servers": [{"url": "/api"}],
-        "paths": _paths() | openapi_v1.paths() | chat_paths(),
+        "paths": paths,
         "components": {
-            "schemas": _request_schemas() | _schemas() | openapi_v1.schemas() | chat_schemas()
+            "schemas": _request_schemas() | _schemas() | openapi_v1.schemas() | chat_schemas(),
+            "securitySchemes": {"principal": _PRINCIPAL},
         },
     }
+
+
+_SIGNED_IN: list[dict[str, list[str]]] = [{"principal": []}]
 
 
 def _request_schemas() -> dict[str, Any]:
@@ -57,28 +107,8 @@ def _request_schemas() -> dict[str, Any]:
     # JSON Schema's patterns are ECMAScript's, where the end of the text is `$`.
     text = msgspec.json.encode(found).replace(rb"\\Z", b"$")
     schemas: dict[str, Any] = msgspec.json.decode(text)
-    # What the types leave to code: the closed list of options, and that a turn answers either a
-    # question or, in a conversation, what its calls gave.
-    body = schemas["ChatBody"]
-    body["properties"]["options"] = {"anyOf": [_ref("Options"), {"type": "null"}]}
-    body["properties"]["userPrompt"]["anyOf"][0]["minLength"] = 1
-    body["properties"]["toolResults"]["anyOf"][0]["minItems"] = 1
-    body["oneOf"] = [
-        {
-            "required": ["userPrompt"],
-            "properties": {"userPrompt": {"type": "string"}, "toolResults": {"type": "null"}},
-        },
-        {
-            "required": ["toolResults", "conversationId"],
-            "properties": {
-                "toolResults": {"type": "array"},
-                "conversationId": {"type": "string"},
-                "store": {"enum": [True, None]},
-                "userPrompt": {"type": "null"},
-                **{field: {"type": "null"} for field in NOT_BESIDE_RESULTS},
-            },
-        },
-    ]
+    rule_chat(schemas["ChatBody"])
+    rule_options(schemas["Options"])
     return schemas
 
 
@@ -88,63 +118,86 @@ def _paths() -> dict[str, Any]:
     return {
         "/chat": {
             "post": _operation(
+                "chat",
                 "Run a turn, stream the answer",
-                {"200": _stream()},
-                body="ChatBody",
-                refusals=_codes(errors.ChatError),
+                {"200": _stream(required=False) | {"links": _links()}},
+                every_kind(),
+                body=json_content("ChatBody", _QUESTIONS),
             )
         },
-        "/actions": {"get": _operation("The actions", {"200": _json("Actions")})},
+        "/actions": {
+            "get": _operation("actions", "The actions", {"200": json_answer("Actions")}, ALWAYS)
+        },
         "/conversations": {
             "get": _operation(
+                "conversations",
                 "The caller's conversations, newest first",
-                {"200": _json("Conversations")},
+                {"200": json_answer("Conversations")},
+                (*STORED, errors.InvalidRequest),
                 parameters=[_LIMIT, _CURSOR],
             )
         },
         conversation: {
             "parameters": [_CONVERSATION],
-            "get": _operation("One conversation", {"200": _json("Conversation")}),
+            "get": _operation(
+                "conversation", "One conversation", {"200": json_answer("Conversation")}, FOUND
+            ),
             "patch": _operation(
-                "Rename it", {"200": _json("Conversation")}, body="ConversationTitle"
+                "rename",
+                "Rename it",
+                {"200": json_answer("Conversation")},
+                (*FOUND, *BODY),
+                body=json_content("ConversationTitle", {"title": {"title": "Rome"}}),
             ),
             "delete": _operation(
-                "Delete it, for good; cancels a running turn", {"204": {"description": "Gone"}}
+                "delete",
+                "Delete it, for good; cancels a running turn",
+                {"204": {"description": "Gone"}},
+                FOUND,
             ),
         },
         f"{conversation}/messages": {
             "parameters": [_CONVERSATION],
             "get": _operation(
+                "messages",
                 "Its messages, newest first",
-                {"200": _json("Messages")},
+                {"200": json_answer("Messages")},
+                (*FOUND, errors.InvalidRequest),
                 parameters=[_LIMIT | {"description": _TOGETHER}, _CURSOR],
             ),
         },
         f"{conversation}/export": {
             "parameters": [_CONVERSATION],
-            "get": _operation("All of it, oldest first", {"200": _json("Export")}),
+            "get": _operation(
+                "export", "All of it, oldest first", {"200": _attachment("Export")}, FOUND
+            ),
         },
         turn: {
             "parameters": [_CONVERSATION, _TURN],
-            "get": _operation("The state of a turn", {"200": _json("Turn")}),
+            "get": _operation("turn", "The state of a turn", {"200": json_answer("Turn")}, FOUND),
         },
         f"{turn}/stream": {
             "parameters": [_CONVERSATION, _TURN],
             "get": _operation(
+                "attach",
                 "Attach to a turn, live or ended",
-                {"200": _stream(), "204": {"description": "Nothing comes after the position"}},
+                {
+                    "200": _stream(required=True),
+                    "204": {"description": "Nothing comes after the position"},
+                },
+                (*FOUND, errors.InvalidRequest, errors.NotAcceptable),
                 parameters=[
                     {
                         "name": "after",
                         "in": "query",
                         "description": _POSITION,
-                        "schema": {"type": "string"},
+                        "schema": _POSITION_FORM,
                     },
                     {
                         "name": "Last-Event-ID",
                         "in": "header",
                         "description": f"{_POSITION} Wins over `after`.",
-                        "schema": {"type": "string"},
+                        "schema": _POSITION_FORM,
                     },
                 ],
             ),
@@ -152,30 +205,36 @@ def _paths() -> dict[str, Any]:
         f"{turn}/stop": {
             "parameters": [_CONVERSATION, _TURN],
             "post": _operation(
+                "stop",
                 "Stop a turn; what was generated is kept",
-                {"200": _json("Turn"), "202": _json("Turn")},
+                {"200": json_answer("Turn"), "202": json_answer("Turn")},
+                FOUND,
             ),
         },
         "/health": {
             "get": _operation(
+                "health",
                 "Whether the process serves; with probe=ready, whether store and model answer",
-                {"200": _json("Health"), "503": _json("Health")},
-                parameters=[
-                    {"name": "probe", "in": "query", "schema": {"type": "string", "const": "ready"}}
-                ],
+                {"200": json_answer("Health"), "503": json_answer("Health")},
+                (*ALWAYS, errors.InvalidRequest),
+                parameters=[{"name": "probe", "in": "query", "schema": TEXT | {"const": "ready"}}],
             )
+            | {"security": [{}, *_SIGNED_IN]},
         },
         "/openapi.json": {
-            "get": _operation("This document", {"200": _json("OpenApi")}),
+            "get": _operation(
+                "openapi", "This document", {"200": json_answer("OpenApi")}, (errors.InternalError,)
+            )
+            | {"security": []},
         },
     }
 
 
 def _schemas() -> dict[str, Any]:
-    text, number = {"type": "string"}, {"type": "integer"}
+    text, number = TEXT, {"type": "integer"}
     time = {"type": "string", "format": "date-time"}
     reason = {"type": ["string", "null"], "enum": [*get_args(FinishReason.__value__), None]}
-    usage = _object(
+    usage = object_of(
         {
             "promptTokens": number,
             "completionTokens": number,
@@ -184,79 +243,80 @@ def _schemas() -> dict[str, Any]:
         }
     )
     conversation = {
-        "id": _ID,
+        "id": ID,
         "title": text,
         "createdAt": time,
         "updatedAt": time,
         "messageCount": number,
     }
-    cited = _object({"id": text, "title": text, "url": text, "score": {"type": "number"}}, ())
-    call = _object({"id": text, "name": text, "arguments": text})
-    error = _object({"code": text, "message": text, "retryable": {"type": "boolean"}})
-    message = _object(
+    cited = object_of({"id": text, "title": text, "url": text, "score": {"type": "number"}}, ())
+    call = object_of({"id": text, "name": text, "arguments": text})
+    error = object_of({"code": text, "message": text, "retryable": {"type": "boolean"}})
+    message = object_of(
         {
             "role": {"enum": ["user", "assistant", "tool"]},
             "content": text,
-            "turnId": _ID,
+            "turnId": ID,
             "createdAt": time,
             "toolCallId": text,
             "state": {"enum": ["running", "ended"]},
             "finishReason": reason,
-            "usage": _ref("Usage"),
+            "usage": ref("Usage"),
             "reasoning": text,
-            "citations": _list(cited),
-            "toolCalls": _list(call),
+            "citations": list_of(cited),
+            "toolCalls": list_of(call),
             "error": error,
             "replaced": {"const": True},
         },
         ("role", "content", "turnId", "createdAt"),
     )
-    fault = _object({"part": text, "code": text, "detail": text})
-    return {
+    told = stream_schemas(reason, cited)
+    fault = object_of({"part": text, "code": text, "detail": text})
+    return told | {
         "Usage": usage,
-        "Conversation": _object(conversation | {"runningTurnId": _ID}, tuple(conversation)),
+        "Conversation": object_of(conversation | {"runningTurnId": ID}, tuple(conversation)),
         "Conversations": _page("Conversation"),
-        "ConversationTitle": _object({"title": text | {"minLength": 1, "maxLength": 200}}),
+        "ConversationTitle": closed({"title": NOT_BLANK | {"minLength": 1, "maxLength": 200}}),
         "StoredMessage": message,
         "Messages": _page("StoredMessage"),
-        "Export": _object(
-            {"conversation": _ref("Conversation"), "messages": _list(_ref("StoredMessage"))}
+        "Export": object_of(
+            {"conversation": ref("Conversation"), "messages": list_of(ref("StoredMessage"))}
         ),
-        "Turn": _object(
+        "Turn": object_of(
             {
-                "turnId": _ID,
+                "turnId": ID,
                 "state": {"enum": ["running", "ended"]},
                 "finishReason": reason,
-                "usage": {"anyOf": [_ref("Usage"), {"type": "null"}]},
+                "usage": {"anyOf": [ref("Usage"), {"type": "null"}]},
             }
         ),
-        "Actions": _object(
-            {"items": _list(_object({"name": text, "title": text, "description": text}))}
+        "Actions": object_of(
+            {"items": list_of(object_of({"name": text, "title": text, "description": text}))}
         ),
-        "Health": _object({"status": text, "failures": _list(fault)}, ("status",)),
+        "Health": object_of({"status": text, "failures": list_of(fault)}, ("status",)),
         "OpenApi": {"type": "object"},
-        "Answer": _object(
+        "Answer": object_of(
             {
-                "conversationId": _ID,
-                "turnId": _ID,
+                "conversationId": ID,
+                "turnId": ID,
                 "finishReason": reason,
-                "usage": _ref("Usage"),
-                "citations": _list(cited),
-                "toolCalls": _list(call),
+                "usage": ref("Usage"),
+                "citations": list_of(cited),
+                "toolCalls": list_of(call),
                 "error": error,
             },
             ("finishReason", "usage", "citations"),
         )
         | {"additionalProperties": text},
-        "Problem": _object(
+        "Problem": object_of(
             {
                 "type": text,
                 "title": text,
                 "status": number,
                 "detail": text,
-                "code": {"enum": sorted({code for code, _ in _kinds(errors.ChatError)})},
-                "errors": _list(_object({"field": text, "message": text})),
-                "turnId": _ID,
+                "code": {"enum": sorted({kind.code for kind in every_kind()})},
+                "errors": list_of(object_of({"field": text, "message": text})),
+                "turnId": ID,
             },
             ("type", "title", "status", "detail", "code"),
         ),
@@ -264,64 +324,59 @@ def _schemas() -> dict[str, Any]:
 
 
 def _operation(
+    name: str,
     summary: str,
     responses: dict[str, Any],
+    refused: Kinds,
     *,
-    body: str | None = None,
+    body: dict[str, Any] | None = None,
     parameters: list[dict[str, Any]] | None = None,
-    refusals: tuple[str, ...] = (),
 ) -> dict[str, Any]:
-    problem = {
-        "description": "What is wrong, and what would be right",
-        "content": {"application/problem+json": {"schema": _ref("Problem")}},
-    }
     operation: dict[str, Any] = {
+        "operationId": name,
         "summary": summary,
-        "responses": responses | dict.fromkeys(refusals, problem) | {"default": problem},
+        "responses": responses | problems(refused),
     }
     if parameters:
         operation["parameters"] = parameters
     if body:
-        operation["requestBody"] = {
-            "required": True,
-            "content": {"application/json": {"schema": _ref(body)}},
-        }
+        operation["requestBody"] = {"required": True, "content": body}
     return operation
 
 
-def _codes(root: type[errors.ChatError]) -> tuple[str, ...]:
-    return tuple(sorted({str(status) for _, status in _kinds(root)}))
+def _stream(*, required: bool) -> dict[str, Any]:
+    """The answer's forms; `required`: it always has a conversation."""
+    content: dict[str, Any] = {form: {"schema": TEXT} for form in _TEXTS}
+    content |= {form: {"schema": TEXT | {"x-lines": ref("Event")}} for form in _LINES}
+    content["text/event-stream"] = {"schema": events(ref("Event"), positions=True)}
+    content["application/json"] = {"schema": ref("Answer")}
+    headers = {name: header | {"required": required} for name, header in TURN_HEADERS.items()}
+    return {
+        "description": "The turn's events, by Accept",
+        "headers": headers | UNBUFFERED,
+        "content": content,
+    }
 
 
-def _kinds(root: type[errors.ChatError]) -> set[tuple[str, int]]:
-    """Code and status of every kind of error."""
-    found = {(kind.code, kind.status) for kind in root.__subclasses__()}
-    return found.union(*(_kinds(kind) for kind in root.__subclasses__()))
+def _links() -> dict[str, Any]:
+    """What can be done with the turn that began, and with its conversation."""
+    conversation = {"conversationId": "$response.header.x-conversation-id"}
+    turn = conversation | {"turnId": "$response.header.x-turn-id"}
+    return {
+        name: {"operationId": name, "parameters": parameters}
+        for names, parameters in (
+            (("conversation", "rename", "delete", "messages", "export"), conversation),
+            (("turn", "attach", "stop"), turn),
+        )
+        for name in names
+    }
 
 
-def _stream() -> dict[str, Any]:
-    content: dict[str, Any] = {form: {"schema": {"type": "string"}} for form in _STREAM_FORMS}
-    content["application/json"] = {"schema": _ref("Answer")}
-    headers = {name: {"schema": _ID} for name in ("x-conversation-id", "x-turn-id")}
-    return {"description": "The turn's events, by Accept", "headers": headers, "content": content}
-
-
-def _json(schema: str) -> dict[str, Any]:
-    return {"description": schema, "content": {"application/json": {"schema": _ref(schema)}}}
+def _attachment(schema: str) -> dict[str, Any]:
+    disposition = TEXT | {"pattern": "^attachment; filename="}
+    header = {"content-disposition": {"required": True, "schema": disposition}}
+    return json_answer(schema) | {"headers": header}
 
 
 def _page(item: str) -> dict[str, Any]:
-    return _object({"items": _list(_ref(item)), "nextCursor": {"type": ["string", "null"]}})
-
-
-def _object(properties: dict[str, Any], required: tuple[str, ...] | None = None) -> dict[str, Any]:
-    names = list(properties if required is None else required)
-    return {"type": "object", "properties": properties, "required": names}
-
-
-def _list(items: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "array", "items": items}
-
-
-def _ref(name: str) -> dict[str, Any]:
-    return {"$ref": f"#/components/schemas/{name}"}
+    return object_of({"items": list_of(ref(item)), "nextCursor": {"type": ["string", "null"]}})

@@ -5,25 +5,57 @@ from typing import Any, get_args
 import msgspec
 
 from shared import errors
+from shared.api.openapi_parts import (
+    FOUND,
+    ID,
+    TEXT,
+    TURN_HEADERS,
+    UNBUFFERED,
+    closed,
+    every_kind,
+    json_content,
+    problems,
+    ref,
+    refusals,
+)
+from shared.api.openapi_rules import rule_ai_chat, rule_chosen, rule_ui_chat, ui_asked
+from shared.api.openapi_streams import events
 from shared.messages import FinishReason
 from shared.protocols.ai_chat.encoders import BROKE_OFF
 from shared.protocols.ai_chat.request import AiChatBody, SessionState
 from shared.protocols.chosen import Chosen
 from shared.protocols.ui_messages.request import UiChatBody, UiMessage
 
-_ID = {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"}
-_TEXT = {"type": "string"}
-_OBJECT = {"type": "object"}
+_SAID: dict[str, Any] = {
+    "question": {"messages": [{"role": "user", "content": "What is a position?"}]}
+}
+_ASKED: dict[str, Any] = {
+    "question": {
+        "id": "a-chat-of-this-page",
+        "messages": [
+            {
+                "id": "q1",
+                "role": "user",
+                "parts": [{"type": "text", "text": "What is a position?"}],
+            }
+        ],
+        "trigger": "submit-message",
+    }
+}
 
 
 def chat_paths() -> dict[str, Any]:
-    headers = {name: {"schema": _ID} for name in ("x-conversation-id", "x-turn-id")}
-    said = {"description": "The completion", "headers": headers, "content": _json("AiChatAnswer")}
+    headers = TURN_HEADERS | UNBUFFERED
+    said = {
+        "description": "The completion",
+        "headers": headers,
+        "content": json_content("AiChatAnswer"),
+    }
     lines = {
         "description": "One object a line; blank lines are heartbeats",
         "headers": headers,
         "content": {
-            form: {"schema": _TEXT | {"x-lines": _ref("AiChatLine")}}
+            form: {"schema": TEXT | {"x-lines": ref("AiChatLine")}}
             for form in ("application/jsonl", "application/octet-stream")
         },
     }
@@ -31,29 +63,31 @@ def chat_paths() -> dict[str, Any]:
         "description": "The parts of one assistant message, or its text",
         "headers": headers | {"x-vercel-ai-ui-message-stream": {"schema": {"const": "v1"}}},
         "content": {
-            form: {"schema": _TEXT}
-            for form in ("text/event-stream", "text/plain", "application/octet-stream")
+            "text/event-stream": {"schema": events(ref("UiPart"), done=True)},
+            "text/plain": {"schema": TEXT},
+            "application/octet-stream": {"schema": TEXT},
         },
     }
-    refused = {"description": "What is wrong", "content": _json("AiChatRefusal")}
-    problem = {
-        "description": "What is wrong, and what would be right",
-        "content": {"application/problem+json": {"schema": _ref("Problem")}},
-    }
-    chat = {"name": "chatId", "in": "path", "required": True, "schema": _ID}
+    every = every_kind()
+    told = tuple(kind for kind in every if kind is not errors.NotAcceptable)
+    refused = refusals(told, "AiChatRefusal", "application/json")
+    chat = {"name": "chatId", "in": "path", "required": True, "schema": ID}
+    body, asked = json_content("AiChatBody", _SAID), json_content("UiChatBody", _ASKED)
     return {
-        "/ai-chat": {"post": _post("A completion", "AiChatBody", said, refused)},
-        "/ai-chat/stream": {"post": _post("A streamed completion", "AiChatBody", lines, refused)},
-        "/ui-chat": {"post": _post("Run a turn as useChat does", "UiChatBody", parts, problem)},
+        "/ai-chat": {"post": _post("aiChat", "A completion", body, said, refused)},
+        "/ai-chat/stream": {
+            "post": _post("aiChatStream", "A streamed completion", body, lines, refused)
+        },
+        "/ui-chat": {
+            "post": _post("uiChat", "Run a turn as useChat does", asked, parts, problems(every))
+        },
         "/ui-chat/{chatId}/stream": {
             "parameters": [chat],
             "get": {
+                "operationId": "uiChatResume",
                 "summary": "Resume the turn that runs, from its beginning",
-                "responses": {
-                    "200": parts,
-                    "204": {"description": "No turn runs"},
-                    "default": problem,
-                },
+                "responses": {"200": parts, "204": {"description": "No turn runs"}}
+                | problems((*FOUND, errors.NotAcceptable)),
             },
         },
     }
@@ -65,60 +99,42 @@ def chat_schemas() -> dict[str, Any]:
     _, found = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
     # JSON Schema's patterns are ECMAScript's, where the end of the text is `$`.
     schemas: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(found).replace(rb"\\Z", b"$"))
-    for name in ("Chosen", "UiChatBody"):
-        schemas[name]["properties"]["options"] = _or_null(_ref("Options"))
-    body = schemas["AiChatBody"]
-    body["properties"] |= {
-        "messages": {"type": "array", "items": _ref("AiChatMessage"), "minItems": 1},
-        "context": _or_null(_ref("Chosen")),
-        "sessionState": _or_null(_ref("SessionState")),
-    }
-    body["required"] = ["messages"]
-    body["description"] += "\nThe last message is what is asked, and must be the user's."
-    body = schemas["UiChatBody"]
-    body["properties"]["id"] = _ID
-    body["required"] = ["id"]
-    body["properties"]["messages"]["anyOf"][0]["minItems"] = 1
-    body["oneOf"] = [
-        {"required": [given], "properties": {given: {"type": kind}, other: {"type": "null"}}}
-        for given, kind, other in (
-            ("messages", "array", "message"),
-            ("message", "object", "messages"),
-        )
-    ]
-    body["description"] += "\nThe last message is what is asked: a user's, or results of calls."
-    error = _closed({"code": _TEXT, "message": _TEXT})
-    context = _closed(
+    rule_chosen(schemas["Chosen"])
+    rule_ai_chat(schemas["AiChatBody"])
+    rule_ui_chat(schemas["UiChatBody"])
+    error = closed({"code": TEXT, "message": TEXT})
+    context = closed(
         {
-            "citations": {"type": "array", "items": _OBJECT},
+            "citations": {"type": "array", "items": {"type": "object"}},
             "finishReason": {"enum": list(get_args(FinishReason.__value__))},
-            "contentFilter": _TEXT,
-            "toolCalls": {"type": "array", "items": _OBJECT},
-            "usage": _ref("Usage"),
+            "contentFilter": TEXT,
+            "toolCalls": {"type": "array", "items": {"type": "object"}},
+            "usage": ref("Usage"),
         },
         (),
     )
-    thoughts = _closed({"reasoning": _TEXT})
-    message = {"role": {"const": "assistant"}, "content": _TEXT, "context": thoughts}
+    thoughts = closed({"reasoning": TEXT})
+    message = {"role": {"const": "assistant"}, "content": TEXT, "context": thoughts}
     return schemas | {
+        "UiAsked": ui_asked(),
         "AiChatError": error | {"description": f"A code of ours, or {BROKE_OFF['code']}"},
-        "AiChatRefusal": _closed({"error": _ref("AiChatError")}),
+        "AiChatRefusal": closed({"error": ref("AiChatError")}),
         "AiChatContext": context,
-        "AiChatAnswer": _closed(
+        "AiChatAnswer": closed(
             {
-                "message": _closed(message, ("role", "content")),
-                "sessionState": _ref("SessionState"),
-                "context": _ref("AiChatContext"),
-                "error": _ref("AiChatError"),
+                "message": closed(message, ("role", "content")),
+                "sessionState": ref("SessionState"),
+                "context": ref("AiChatContext"),
+                "error": ref("AiChatError"),
             },
             ("message", "sessionState", "context"),
         ),
-        "AiChatLine": _closed(
+        "AiChatLine": closed(
             {
-                "delta": _closed(message, ()),
-                "sessionState": _ref("SessionState"),
-                "context": _ref("AiChatContext"),
-                "error": _ref("AiChatError"),
+                "delta": closed(message, ()),
+                "sessionState": ref("SessionState"),
+                "context": ref("AiChatContext"),
+                "error": ref("AiChatError"),
             },
             (),
         ),
@@ -126,39 +142,11 @@ def chat_schemas() -> dict[str, Any]:
 
 
 def _post(
-    summary: str, body: str, answer: dict[str, Any], refusal: dict[str, Any]
+    name: str, summary: str, body: dict[str, Any], answer: dict[str, Any], refused: dict[str, Any]
 ) -> dict[str, Any]:
-    statuses = sorted({str(kind.status) for kind in _errors_of(errors.ChatError)})
     return {
+        "operationId": name,
         "summary": summary,
-        "requestBody": {"required": True, "content": _json(body)},
-        "responses": {"200": answer} | dict.fromkeys(statuses, refusal) | {"default": refusal},
+        "requestBody": {"required": True, "content": body},
+        "responses": {"200": answer} | refused,
     }
-
-
-def _errors_of(root: type[errors.ChatError]) -> list[type[errors.ChatError]]:
-    """Every kind of error below one."""
-    found = root.__subclasses__()
-    return found + [kind for below in found for kind in _errors_of(below)]
-
-
-def _json(schema: str) -> dict[str, Any]:
-    return {"application/json": {"schema": _ref(schema)}}
-
-
-def _closed(properties: dict[str, Any], required: tuple[str, ...] | None = None) -> dict[str, Any]:
-    names = list(properties if required is None else required)
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": names,
-        "additionalProperties": False,
-    }
-
-
-def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
-    return {"anyOf": [schema, {"type": "null"}]}
-
-
-def _ref(name: str) -> dict[str, Any]:
-    return {"$ref": f"#/components/schemas/{name}"}

@@ -4,23 +4,53 @@ from typing import Any
 
 import msgspec
 
-from shared.protocols.openai.request import (
-    CONVERSATION_HEADER,
-    TOOL_CHOICES,
-    CompletionBody,
+from shared import errors
+from shared.api.openapi_parts import (
+    ALWAYS,
+    ID,
+    TEXT,
+    TURN_HEADERS,
+    UNBUFFERED,
+    every_kind,
+    json_answer,
+    json_content,
+    object_of,
+    ref,
+    refusals,
 )
+from shared.api.openapi_rules import rule_completion
+from shared.api.openapi_streams import events
+from shared.protocols.openai.request import CONVERSATION_HEADER, CompletionBody
 
-_TEXT, _NUMBER = {"type": "string"}, {"type": "integer"}
-_IDENTIFIER = {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"}
+_NUMBER = {"type": "integer"}
 _NAME = {"type": "string", "pattern": "^[A-Za-z0-9_][A-Za-z0-9_.:/-]*$"}
-_ERRORS = ("400", "401", "403", "404", "409", "413", "415", "429", "500", "502", "503", "504")
+_ASKED: dict[str, Any] = {
+    "question": {
+        "messages": [
+            {
+                "role": "user",
+                "content": "Who is the best French painter? Answer in one short sentence.",
+            }
+        ]
+    },
+    "streamed": {
+        "messages": [
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": "What is a position?"},
+        ],
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    },
+}
 
 
 def paths() -> dict[str, Any]:
     name = {"name": "model", "in": "path", "required": True, "schema": _NAME}
+    every = tuple(kind for kind in every_kind() if kind is not errors.NotAcceptable)
     return {
         "/v1/chat/completions": {
             "post": {
+                "operationId": "completion",
                 "summary": "OpenAI's chat completions, by OpenAI's and by Mistral's names",
                 "parameters": [
                     {
@@ -28,33 +58,35 @@ def paths() -> dict[str, Any]:
                         "in": "header",
                         "description": "The conversation whose history counts; "
                         "`metadata.conversation_id` says the same. Absent: stateless.",
-                        "schema": _IDENTIFIER,
+                        "schema": ID,
                     },
                     {
                         "name": "Idempotency-Key",
                         "in": "header",
-                        "description": "With a conversation, the turn's id.",
-                        "schema": {"minLength": 1} | _TEXT,
+                        "description": "With a conversation, the turn's id; empty: none.",
+                        "schema": TEXT,
                     },
                 ],
                 "requestBody": {
                     "required": True,
-                    "content": {"application/json": {"schema": _ref("CompletionBody")}},
+                    "content": json_content("CompletionBody", _ASKED),
                 },
-                "responses": {"200": _completion()} | _errors(),
+                "responses": {"200": _completion()} | _refusals(*every),
             }
         },
         "/v1/models": {
             "get": {
+                "operationId": "models",
                 "summary": "What the caller may name as model",
-                "responses": {"200": _json("ModelList")} | _errors("401", "429", "500"),
+                "responses": {"200": json_answer("ModelList")} | _refusals(*ALWAYS),
             }
         },
         "/v1/models/{model}": {
             "parameters": [name],
             "get": {
+                "operationId": "model",
                 "summary": "One of them",
-                "responses": {"200": _json("Model")} | _errors("401", "404", "429", "500"),
+                "responses": {"200": json_answer("Model")} | _refusals(*ALWAYS, errors.NotFound),
             },
         },
     }
@@ -66,32 +98,27 @@ def schemas() -> dict[str, Any]:
     )
     # JSON Schema's patterns are ECMAScript's, where the end of the text is `$`.
     made: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(found).replace(rb"\\Z", b"$"))
-    fields = made["CompletionBody"]["properties"]
-    fields["tool_choice"] = {"anyOf": [{"enum": list(TOOL_CHOICES)}, {"type": "object"}]}
-    for field, schema in fields.items():
-        if field != "messages":  # null means absent
-            schema.pop("default", None)
-            fields[field] = {"anyOf": [schema, {"type": "null"}]}
+    rule_completion(made["CompletionBody"])
     return made | _answers()
 
 
 def _answers() -> dict[str, Any]:
-    usage = _object(
+    usage = object_of(
         {"prompt_tokens": _NUMBER, "completion_tokens": _NUMBER, "total_tokens": _NUMBER}
     )
-    called = _object({"name": _TEXT, "arguments": _TEXT})
-    call = _object({"id": _TEXT, "type": {"const": "function"}, "function": called})
-    message = _object(
+    called = object_of({"name": TEXT, "arguments": TEXT})
+    call = object_of({"id": TEXT, "type": {"const": "function"}, "function": called})
+    message = object_of(
         {
             "role": {"const": "assistant"},
             "content": {"type": ["string", "null"]},
             "refusal": {"type": ["string", "null"]},
-            "reasoning_content": _TEXT,
+            "reasoning_content": TEXT,
             "tool_calls": {"type": "array", "items": call},
         },
         ("role", "content", "refusal"),
     )
-    choice = _object(
+    choice = object_of(
         {
             "index": _NUMBER,
             "message": message,
@@ -100,71 +127,61 @@ def _answers() -> dict[str, Any]:
         }
     )
     completion = {
-        "id": _TEXT,
+        "id": TEXT,
         "object": {"const": "chat.completion"},
         "created": _NUMBER,
-        "model": _TEXT,
+        "model": TEXT,
         "system_fingerprint": {"type": "null"},
         "choices": {"type": "array", "items": choice},
         "usage": usage,
     }
     model = {
-        "id": _TEXT,
+        "id": TEXT,
         "object": {"const": "model"},
         "created": _NUMBER,
-        "owned_by": _TEXT,
+        "owned_by": TEXT,
         "default_temperature": {"type": "number"},
         "default_model_temperature": {"type": "number"},
         "type": {"const": "base"},
-        "capabilities": _object({"completion_chat": {"const": True}}),
+        "capabilities": object_of({"completion_chat": {"const": True}}),
     }
-    error = _object(
+    error = object_of(
         {
-            "message": _TEXT,
-            "type": _TEXT,
+            "message": TEXT,
+            "type": TEXT,
             "param": {"type": ["string", "null"]},
             "code": {"type": ["string", "null"]},
         }
     )
     return {
-        "Completion": _object(completion),
-        "Model": _object(model),
-        "ModelList": _object(
-            {"object": {"const": "list"}, "data": {"type": "array", "items": _ref("Model")}}
+        "Completion": object_of(completion),
+        "Model": object_of(model),
+        "ModelList": object_of(
+            {"object": {"const": "list"}, "data": {"type": "array", "items": ref("Model")}}
         ),
-        "CompletionError": _object({"error": error}),
+        "CompletionError": object_of({"error": error}),
     }
 
 
 def _completion() -> dict[str, Any]:
-    whole = {"anyOf": [_ref("Completion"), _ref("CompletionError")]}
+    whole = {"anyOf": [ref("Completion"), ref("CompletionError")]}
+    chunk = {"anyOf": [ref("CompletionChunk"), ref("CompletionError")]}
+    headers = {name: header | {"required": False} for name, header in TURN_HEADERS.items()}
     return {
         "description": "Server-sent events where `stream` is true, else one object. An error that "
         "comes after the response began is told in it.",
-        "headers": {name: {"schema": _IDENTIFIER} for name in (CONVERSATION_HEADER, "x-turn-id")},
+        "headers": headers | UNBUFFERED,
         "content": {
-            "text/event-stream": {"schema": _TEXT},
+            "text/event-stream": {"schema": events(chunk, done=True)},
             "application/json": {"schema": whole},
         },
     }
 
 
-def _errors(*statuses: str) -> dict[str, Any]:
-    told = {
-        "description": "What is wrong, and what would be right",
-        "content": {"application/json": {"schema": _ref("CompletionError")}},
-    }
-    return dict.fromkeys((*(statuses or _ERRORS), "default"), told)
-
-
-def _json(schema: str) -> dict[str, Any]:
-    return {"description": schema, "content": {"application/json": {"schema": _ref(schema)}}}
-
-
-def _object(properties: dict[str, Any], required: tuple[str, ...] | None = None) -> dict[str, Any]:
-    names = list(properties if required is None else required)
-    return {"type": "object", "properties": properties, "required": names}
-
-
-def _ref(name: str) -> dict[str, Any]:
-    return {"$ref": f"#/components/schemas/{name}"}
+def _refusals(*kinds: type[errors.ChatError]) -> dict[str, Any]:
+    told = refusals(kinds, "CompletionError", "application/json")
+    for response in told.values():
+        response["headers"] |= {"x-should-retry": {"schema": {"const": "false"}}}
+        if "retry-after" in response["headers"]:  # not where an answer broke off
+            response["headers"]["retry-after"]["required"] = False
+    return told

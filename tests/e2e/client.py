@@ -10,6 +10,7 @@ from typing import Any, Self
 import aiohttp
 
 from local.principal import encode
+from tests.e2e.described import described
 
 SSE = "text/event-stream"
 NDJSON = "application/x-ndjson"
@@ -149,9 +150,10 @@ class Api:
         raw: bytes | AsyncIterable[bytes] | None = None,
         **headers: str,
     ) -> Reply:
-        """One whole exchange; `body` goes as JSON, `raw` as it is."""
+        """One whole exchange, as the OpenAPI document says; `body` goes as JSON, `raw` as it is."""
         async with self.opened(method, path, body, raw=raw, **headers) as stream:
             data = await stream.rest_of_bytes()
+        described(method, path, stream.status, stream.headers, data)
         return Reply(stream.status, stream.headers, data)
 
     @asynccontextmanager

@@ -96,6 +96,13 @@ async def test_malformed_positions(api: Api, conversation: str, position: str) -
         reply.problem(400, "invalid_request")
 
 
+async def test_a_malformed_position_is_one_beside_a_header_too(api: Api, conversation: str) -> None:
+    await api.chat(SAY, conversationId=conversation, turnId="t")
+    where = f"{path(conversation)}?after=one"
+    reply = await api.call("GET", where, accept=SSE, last_event_id="0.1")
+    reply.problem(400, "invalid_request", "after")
+
+
 async def test_a_position_beyond_the_text_still_gets_the_end(api: Api, conversation: str) -> None:
     await api.chat('[simulate: say text="abc"]', conversationId=conversation, turnId="t")
     reply = await api.call("GET", f"{path(conversation)}?after=1.900", accept=SSE)

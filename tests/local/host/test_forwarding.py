@@ -7,6 +7,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from yarl import URL
 
 from local.host import Host, running_host
 
@@ -65,13 +66,21 @@ async def test_response_is_passed_as_it_is(
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("GET", "/api/nowhere"), ("GET", "/who"), ("POST", "/api/who"), ("HEAD", "/api/who")],
+    [
+        ("GET", "/api/nowhere"),
+        ("GET", "/api/no%0Awhere"),
+        ("GET", "/who"),
+        ("POST", "/api/who"),
+        ("HEAD", "/api/who"),
+        ("TRACE", "/api/who"),
+    ],
 )
 async def test_no_such_route(
     host: Host, client: aiohttp.ClientSession, method: str, path: str
 ) -> None:
-    response = await client.request(method, host.url + path)
+    response = await client.request(method, URL(host.url + path, encoded=True))
     assert (response.status, await response.read()) == (404, b"")
+    assert "content-type" not in response.headers
 
 
 async def test_stream_arrives_chunk_by_chunk(host: Host, client: aiohttp.ClientSession) -> None:
