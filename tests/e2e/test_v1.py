@@ -576,3 +576,7 @@ async def test_errors_can_be_read_by_browsers(api: Api) -> None:
     reply = await complete(api, SAY, colour=1, headers={"origin": ORIGIN})
     refused(reply, 400, "invalid_request", "colour")
     assert reply.headers["access-control-allow-origin"] == ORIGIN
+    reply = await complete(api, "[simulate: status code=401]", headers={"origin": ORIGIN})
+    assert reply.headers["x-should-retry"] == "false"
+    exposed = reply.headers["access-control-expose-headers"].split(",")
+    assert {"x-should-retry", "retry-after"} <= {name.strip() for name in exposed}
