@@ -24,6 +24,7 @@ from shared.errors import (
     ModelRefused,
     ModelUnavailable,
     RateLimited,
+    UnknownModel,
 )
 from shared.models.filters import fired_in_error, named
 from shared.settings import Connection
@@ -110,7 +111,7 @@ def translated(
     if _unknown_model(answer):
         message = f"The model service knows no {_deployment(connection)} {model}"
         if "model" in chosen:
-            return InvalidRequest(f"{message}: name another.", field="model")
+            return UnknownModel(f"{message}: name another.", field="model")
         return ModelRefused(
             f"{message}: look at {connection.setting('model')} and "
             f"{connection.setting('endpoint')}."

@@ -18,6 +18,7 @@ from shared.errors import (
     ModelUnavailable,
     NotFound,
     PayloadTooLarge,
+    UnknownModel,
 )
 from shared.events import End, Error
 from shared.messages import FinishReason
@@ -72,7 +73,7 @@ def refusal(error: ChatError) -> Refusal:
     """How an error is told that has a status."""
     code, status = error.code, error.status
     field = error.problems[0].field if error.problems else None
-    if field == "model" and isinstance(error, InvalidRequest | NotFound):
+    if field == "model" and isinstance(error, UnknownModel | NotFound):
         code, status = MODEL_NOT_FOUND, NotFound.status
     name = _name(field)
     message = error.message
