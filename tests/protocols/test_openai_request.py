@@ -7,6 +7,13 @@ import pytest
 
 from shared.errors import InvalidRequest
 from shared.messages import ToolResult, WholeOptions
+from shared.protocols.openai.messages import (
+    AssistantMessage,
+    Call,
+    CalledFunction,
+    ToolMessage,
+    check_calls,
+)
 from shared.protocols.openai.request import Completion, parse, turn_id
 
 QUESTION = {"role": "user", "content": "Hi"}
@@ -156,6 +163,40 @@ def test_calls_and_results_match(results: list[str], field: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
         parsed(QUESTION, called, *told)
     assert caught.value.problems[0].field == field
+
+
+class Compared(str):
+    """An id that counts how often it is compared with another."""
+
+    __slots__ = ()
+    times = 0
+
+    def __eq__(self, other: object) -> bool:
+        Compared.times += 1
+        return str.__eq__(self, other)
+
+    __hash__ = str.__hash__
+
+
+def test_many_calls_take_no_longer_each_than_few() -> None:
+    names = [str(number) for number in range(1000)]
+    function = CalledFunction(name="f", arguments="")
+    check_calls(
+        [
+            AssistantMessage(tool_calls=[Call(id=Compared(id), function=function) for id in names]),
+            *(ToolMessage(content="", tool_call_id=Compared(id)) for id in reversed(names)),
+        ]
+    )
+    assert 0 < Compared.times <= 10 * len(names)
+
+
+def test_ids_that_are_there_twice_are_answered_twice() -> None:
+    call = {"id": "a", "function": {"name": "f", "arguments": ""}}
+    called = {"role": "assistant", "tool_calls": [call, call]}
+    result = {"role": "tool", "tool_call_id": "a", "content": "1"}
+    assert parsed(QUESTION, called, result, result).request.messages
+    with pytest.raises(InvalidRequest, match="none yet for a\\."):
+        parsed(QUESTION, called, result)
 
 
 def test_keys_of_another_form() -> None:

@@ -1,5 +1,6 @@
 """The messages of a completions request: checked by role, and as they are sent on."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -130,7 +131,7 @@ def check_calls(messages: Sequence[AnyMessage]) -> None:
     Nor is anything taken that would be lost: an answer without content, or with a member that no
     connection sends.
     """
-    waiting: list[str] = []
+    waiting: Counter[str] = Counter()
     for index, message in enumerate(messages):
         at = f"messages[{index}]"
         if isinstance(message, ToolMessage):
@@ -140,20 +141,23 @@ def check_calls(messages: Sequence[AnyMessage]) -> None:
                     "it, which no other message answers.",
                     field=f"{at}.tool_call_id",
                 )
-            waiting.remove(message.tool_call_id)
+            waiting[message.tool_call_id] -= 1
+            if not waiting[message.tool_call_id]:
+                del waiting[message.tool_call_id]
             continue
         _check_answered(waiting, index)
         if isinstance(message, AssistantMessage):
             _check_answer(message, at)
-            waiting = [call.id for call in message.tool_calls or ()]
+            waiting = Counter(call.id for call in message.tool_calls or ())
     _check_answered(waiting, len(messages))
 
 
-def _check_answered(waiting: Sequence[str], index: int) -> None:
+def _check_answered(waiting: Counter[str], index: int) -> None:
     if waiting:
         raise InvalidRequest(
             f"messages[{index}] must be a tool message: an assistant message's tool_calls are "
-            f"followed by one result each, and there is none yet for {', '.join(waiting)[:200]}.",
+            "followed by one result each, and there is none yet for "
+            f"{', '.join(waiting.elements())[:200]}.",
             field="messages",
         )
 
