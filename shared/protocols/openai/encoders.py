@@ -182,9 +182,8 @@ class _Choice:
 
     def take(self, piece: Piece) -> None:
         for name, parts in self._texts.items():
-            if isinstance(text := piece.delta.get(name), str):
-                parts.append(text)
-        for part in piece.delta.get("tool_calls") or ():
+            parts.append(piece.delta.get(name) or "")
+        for part in piece.delta.get("tool_calls", ()):
             self._take_call(part)
         for name, tokens in (piece.logprobs or {}).items():
             if isinstance(tokens, list):
@@ -200,14 +199,13 @@ class _Choice:
 
     def _take_call(self, part: dict[str, Any]) -> None:
         """A call's first part has its id and name, later ones only more of its arguments."""
-        function = part.get("function") or {}
-        number = part.get("index", len(self._calls))
+        function = part.get("function", {})
         call = self._calls.setdefault(
-            number, {"id": "", "type": "function", "function": {"name": "", "arguments": ""}}
+            part["index"], {"id": "", "type": "function", "function": {"name": "", "arguments": ""}}
         )
-        call["id"] = part.get("id") or call["id"]
-        call["function"]["name"] = function.get("name") or call["function"]["name"]
-        call["function"]["arguments"] += function.get("arguments") or ""
+        call["id"] = part.get("id", call["id"])
+        call["function"]["name"] = function.get("name", call["function"]["name"])
+        call["function"]["arguments"] += function.get("arguments", "")
 
 
 def _call(call: ToolCall) -> dict[str, Any]:
