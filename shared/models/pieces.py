@@ -15,11 +15,12 @@ figures of usage follow.
 """
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from shared.errors import ChatError, ModelUnavailable
 from shared.events import Finish, ModelEvent, Piece
@@ -34,6 +35,8 @@ _TEXTS: Final = frozenset({"content", "refusal", "reasoning_content"})
 _STRINGS: Final = _TEXTS | {"reasoning"}
 _ANNOTATIONS: Final = "content_filter"
 """How the names of what the filter adds begin."""
+_PLAIN: Final = re.compile(rb"""(?:[ -\[\]-~]++|\\["\\/bfnrt])*+""")
+"""JSON that can be told as it is: on one line, and without what may be half a character."""
 
 
 def reader_for(request: ModelRequest) -> "ChunkReader | PieceReader":
@@ -70,6 +73,10 @@ class PieceReader:
                 self._chunk(payload, events)
         except ChatError as exc:
             self.failure = exc
+        except RecursionError:
+            self.failure = ModelUnavailable(
+                "The model's stream could not be read: it is nested too deeply."
+            )
         if self.reason is not None and known != (self.reason, self._usage):
             events.append(self._finish())
         return events
@@ -90,24 +97,22 @@ class PieceReader:
             raise in_stream(error)
         if isinstance(chunk.usage, dict):
             self._usage = _figures(chunk.usage)
-        for choice in chunk.choices if isinstance(chunk.choices, list) else ():
-            if isinstance(choice, dict):
-                self._choice(choice, clean, events)
+        for choice in chunk.choices or ():
+            self._choice(choice, clean, events)
 
-    def _choice(self, choice: dict[str, Any], clean: bool, events: list[ModelEvent]) -> None:
-        index, reason = choice.get("index"), choice.get("finish_reason")
+    def _choice(self, choice: "_Choice", clean: bool, events: list[ModelEvent]) -> None:
+        index, reason = choice.index, choice.finish_reason
         index = index if type(index) is int else 0
         reason = reason if isinstance(reason, str) and reason else None
         if reason == "error":
             raise in_stream()
-        said = choice.get("delta")
+        said = choice.delta
         *before, delta = self._deltas(index, said if isinstance(said, dict) else {})
         if self._joiners or not clean:
             before = [self._mend(index, part) for part in before]
             delta = self._mend(index, delta)
-        logprobs = choice.get("logprobs")
-        if not clean:
-            logprobs, reason = _mended(logprobs), _mended(reason)
+        logprobs = _kept(choice.logprobs)
+        reason = reason if clean else _mended(reason)
         events += [Piece(index, part) for part in before]
         if delta or logprobs is not None or reason is not None:
             events.append(Piece(index, delta, logprobs, REASONS.get(reason or "", reason)))
@@ -216,8 +221,15 @@ class _Calls:
         return id
 
 
+class _Choice(Struct):
+    index: Any = None
+    delta: Any = None
+    finish_reason: Any = None
+    logprobs: Raw = Raw(b"null")
+
+
 class _Chunk(Struct):
-    choices: Any = None
+    choices: list[_Choice] | None = None
     usage: Any = None
     error: Any = None
 
@@ -229,15 +241,43 @@ def _decoded(payload: bytes) -> tuple[_Chunk, bool]:
     """The chunk, and whether its text is clean: free of lone surrogates."""
     try:
         return _decode(payload), True
-    except ValueError:
+    except (ValueError, RecursionError):
         pass
-    try:
-        value = json.loads(payload.decode("utf-8", "replace"))
-    except (ValueError, RecursionError) as exc:
-        raise ModelUnavailable("The model's stream could not be read: it is not JSON.") from exc
+    value = _value(payload)
     if not isinstance(value, dict):
         raise ModelUnavailable("The model's stream could not be read: a chunk is no object.")
-    return _Chunk(value.get("choices"), value.get("usage"), value.get("error")), False
+    choices = value.get("choices")
+    read = [
+        _Choice(
+            choice.get("index"),
+            choice.get("delta"),
+            choice.get("finish_reason"),
+            _encoded(choice.get("logprobs")),
+        )
+        for choice in (choices if isinstance(choices, list) else ())
+        if isinstance(choice, dict)
+    ]
+    return _Chunk(read, value.get("usage"), value.get("error")), False
+
+
+def _value(data: bytes) -> Any:
+    """Any JSON, however odd its text. Raises `ModelUnavailable`."""
+    try:
+        return json.loads(data.decode("utf-8", "replace"))
+    except (ValueError, RecursionError) as exc:
+        raise ModelUnavailable("The model's stream could not be read: it is not JSON.") from exc
+
+
+def _kept(logprobs: Raw) -> Raw | None:
+    """Log probabilities as they are kept: what came of them and no more, the chunk let go."""
+    data = bytes(logprobs)
+    if data == b"null":
+        return None
+    return Raw(data) if _PLAIN.fullmatch(data) else _encoded(_value(data))
+
+
+def _encoded(value: Any) -> Raw:
+    return Raw(msgspec.json.encode(_mended(value)))
 
 
 def _figures(usage: dict[str, Any]) -> WireUsage:

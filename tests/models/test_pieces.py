@@ -13,7 +13,7 @@ from shared.models.chunks import MAX_CALLS, ChunkReader
 from shared.models.pieces import PieceReader, reader_for
 from tests.models.support import HELLO, SSE, STOP, asking, events_of, opened, serving
 
-LOGPROBS = {"content": [{"token": "a", "logprob": -0.5, "bytes": [97], "top_logprobs": []}]}
+LOGPROBS = {"content": [{"token": "\n", "logprob": -0.5, "bytes": [10], "top_logprobs": []}]}
 AZURE = {"hate": {"filtered": False, "severity": "safe"}}
 
 
@@ -27,6 +27,11 @@ def said(index: int, text: str, **more: Any) -> dict[str, Any]:
 
 def ended(index: int, reason: str) -> dict[str, Any]:
     return {"index": index, "delta": {}, "finish_reason": reason}
+
+
+def as_json(value: Any) -> msgspec.Raw:
+    """As the reader gives what came by `chunk`."""
+    return msgspec.Raw(json.dumps(value).encode())
 
 
 def usage(**more: Any) -> bytes:
@@ -70,7 +75,11 @@ def test_tool_calls_log_probabilities_and_what_is_new_pass_through() -> None:
         chunk({"index": 0, "delta": delta, "logprobs": LOGPROBS}),
         chunk(ended(0, "tool_calls")),
         choices=1,
-    ) == [Piece(0, delta, LOGPROBS), Piece(0, {}, None, "tool_calls"), Finish("tool_calls")]
+    ) == [
+        Piece(0, delta, as_json(LOGPROBS)),
+        Piece(0, {}, None, "tool_calls"),
+        Finish("tool_calls"),
+    ]
 
 
 def thinking(text: str) -> dict[str, Any]:
@@ -299,6 +308,30 @@ def test_what_stays_alone_is_replaced_so_that_it_can_be_encoded() -> None:
     events = read(odd, raw(0, "a\\ud83d"), raw(1, "\\ud83d", "reasoning_content"), raw(0, "\xff"))
     assert msgspec.json.encode(events)
     assert events[-1] == Piece(1, {"reasoning_content": "\ufffd"})
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        (b'{"content": [{"token":"\\n\\"\\\\"}]}', b'{"content": [{"token":"\\n\\"\\\\"}]}'),
+        (b'{"content":\n[\r]}', b'{"content":[]}'),
+        (b'["\\ud83d\\ude00","\\ud83d","\\u000a"]', '["\U0001f600","\ufffd","\\n"]'.encode()),
+        ('["Köln"]'.encode(), '["Köln"]'.encode()),
+        (b'["\xff"]', '["\ufffd"]'.encode()),
+    ],
+)
+def test_log_probabilities_are_kept_as_they_came_on_one_line(given: bytes, kept: bytes) -> None:
+    piece = Piece(0, {}, msgspec.Raw(kept))
+    assert read(b'{"choices":[{"logprobs":%b}]}' % given, choices=1) == [piece]
+    assert msgspec.json.decode(msgspec.json.encode(piece))
+
+
+@pytest.mark.parametrize("depth", [2000, 100_000])
+@pytest.mark.parametrize("name", [b"delta", b"logprobs"])
+def test_what_is_nested_too_deeply_cannot_be_read(name: bytes, depth: int) -> None:
+    nested = b'{"a":%b"\\ud83d"%b}' % (b"[" * depth, b"]" * depth)
+    with pytest.raises(ModelUnavailable):
+        read(b'{"choices":[{"%b":%b}]}' % (name, nested))
 
 
 def test_the_reader_is_chosen_once() -> None:

@@ -3,6 +3,8 @@
 https://platform.openai.com/docs/api-reference/chat-streaming
 """
 
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -177,7 +179,7 @@ class _Choice:
     def __init__(self) -> None:
         self._texts: dict[str, list[str]] = {"content": [], "reasoning_content": [], "refusal": []}
         self._calls: dict[int, dict[str, Any]] = {}
-        self._logprobs: dict[str, list[Any]] = {}
+        self._logprobs: dict[str, list[msgspec.Raw]] = {}
         self._reason: str | None = None
 
     def take(self, piece: Piece) -> None:
@@ -185,9 +187,8 @@ class _Choice:
             parts.append(piece.delta.get(name) or "")
         for part in piece.delta.get("tool_calls", ()):
             self._take_call(part)
-        for name, tokens in (piece.logprobs or {}).items():
-            if isinstance(tokens, list):
-                self._logprobs.setdefault(name, []).extend(tokens)
+        for name, tokens in _tokens(piece.logprobs):
+            self._logprobs.setdefault(name, []).extend(tokens)
         self._reason = piece.finish_reason or self._reason
 
     def whole(self, index: int, reason: str) -> dict[str, Any]:
@@ -206,6 +207,18 @@ class _Choice:
         call["id"] = part.get("id", call["id"])
         call["function"]["name"] = function.get("name", call["function"]["name"])
         call["function"]["arguments"] += function.get("arguments", "")
+
+
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_items = msgspec.json.Decoder(list[msgspec.Raw]).decode
+
+
+def _tokens(logprobs: msgspec.Raw | None) -> Iterator[tuple[str, list[msgspec.Raw]]]:
+    """The lists in a piece's log probabilities, by name; what else a service says there is not."""
+    with suppress(msgspec.ValidationError):
+        for name, value in _members(logprobs or b"{}").items():
+            with suppress(msgspec.ValidationError):
+                yield name, _items(value)
 
 
 def _call(call: ToolCall) -> dict[str, Any]:
