@@ -254,6 +254,29 @@ def test_pieces_are_gathered_by_choice() -> None:
     ]
 
 
+def test_pieces_without_a_reason_have_the_turns_in_a_stream() -> None:
+    pieces = Piece(1, {"content": "a"}), Piece(2, {"content": "b"}, None, "stop")
+    *_, second, first, third, done = read(chunked(START, *pieces, End("length", USAGE, "")))
+    ends = [
+        (choice["index"], choice["delta"].get("content"), choice["finish_reason"])
+        for chunk in (second, first, third)
+        for choice in chunk["choices"]
+    ]
+    assert ends == [(2, "b", "stop"), (0, None, "length"), (1, None, "length")]
+    assert done == "[DONE]"
+
+
+def test_pieces_that_the_filter_stops_are_an_answer() -> None:
+    role, end = Piece(0, {"role": "assistant", "content": ""}), End("content_filter", USAGE, "")
+    *_, last, done = read(chunked(START, role, Piece(0, {"content": "a"}), FILTERED, end))
+    assert (last["choices"][0]["finish_reason"], done) == ("content_filter", "[DONE]")
+    status, body = whole(START, role, Piece(0, {"content": "a"}), FILTERED, end)
+    assert (status, body["choices"][0]["finish_reason"]) == (200, "content_filter")
+    status, body = whole(START, role, FILTERED, end)
+    assert (status, body["error"]["code"]) == (400, "content_filtered")
+    assert read(chunked(START, role, FILTERED, end))[-1] == body
+
+
 def test_pieces_without_a_reason_have_the_turns() -> None:
     _, body = whole(START, Piece(0, {"content": "a"}), End("length", USAGE, ""))
     assert body["choices"][0]["finish_reason"] == "length"

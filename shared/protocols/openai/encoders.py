@@ -23,7 +23,8 @@ class ChunkEncoder:
     """Server-sent events. It keeps what the first event said, so it serves one response only.
 
     `id` is the completion's, `created` in seconds since 1970, and `usage` whether the caller asked
-    for a last chunk with it. What the model says comes as it said it where the turn tells pieces.
+    for a last chunk with it. What the model says comes as it said it where the turn tells pieces; a
+    choice that it left without a reason has the turn's.
     An end that is not the model's own is an error object, and nothing after it: no made-up finish
     reason, no `[DONE]`.
     """
@@ -37,8 +38,10 @@ class ChunkEncoder:
         self._usage = usage
         self._head = self._text = self._thought = b""
         self._tail = b"}" + self._after(None)
-        self._pieces: set[int] = set()
-        """Choices that were told by pieces."""
+        self._pieces: dict[int, bool] = {}
+        """Whether the choice has its reason, for each that was told by pieces."""
+        self._said = False
+        """Whether a piece said anything."""
         self._error: Error | None = None
 
     def encode(self, event: Event, position: Position) -> bytes:
@@ -88,9 +91,12 @@ class ChunkEncoder:
     def _piece(self, piece: Piece) -> bytes:
         delta = piece.delta
         if piece.index not in self._pieces:
-            self._pieces.add(piece.index)
+            self._pieces[piece.index] = False
             if piece.index and "role" not in delta:  # the first choice's came with the start
                 delta = {"role": "assistant"} | delta
+        if piece.finish_reason is not None:
+            self._pieces[piece.index] = True
+        self._said = self._said or _says(piece)
         choice = {
             "index": piece.index,
             "delta": delta,
@@ -101,12 +107,14 @@ class ChunkEncoder:
         return b"%b%b]%b}\n\n" % (self._head, _json(choice), usage)
 
     def _end(self, end: End) -> bytes:
-        if (failed := told(end, self._error)) is not None:
+        if (failed := told(end, self._error, said=self._said)) is not None:
             return b"data: %b\n\n" % failed[1]
-        last = b""
-        if not self._pieces:
-            finish = self._after(end.finish_reason)
-            last = b'%b{"index":0,"delta":{}%b' % (self._head, finish)
+        finish = self._after(end.finish_reason)
+        last = b"".join(
+            b'%b{"index":%d,"delta":{}%b' % (self._head, index, finish)
+            for index, has_reason in sorted(({0: False} | self._pieces).items())
+            if not has_reason
+        )
         if self._usage:
             last += b'%b],"usage":%b}\n\n' % (self._head, _json(_used(end.usage)))
         return last + DONE
@@ -126,6 +134,7 @@ class WholeEncoder:
         self._reasoning: list[str] = []
         self._calls: list[dict[str, Any]] = []
         self._choices: dict[int, _Choice] = {}
+        self._said = False
         self._error: Error | None = None
 
     def encode(self, event: Event, position: Position) -> bytes:
@@ -140,6 +149,7 @@ class WholeEncoder:
                 self._calls.append(_call(event))
             case Piece():
                 self._choices.setdefault(event.index, _Choice()).take(event)
+                self._said = self._said or _says(event)
             case Error():
                 self._error = event
             case End():
@@ -149,7 +159,7 @@ class WholeEncoder:
         return b""
 
     def _whole(self, end: End) -> bytes:
-        if (failed := told(end, self._error)) is not None:
+        if (failed := told(end, self._error, said=self._said)) is not None:
             self.status, body = failed
             return body
         if self._choices:
@@ -171,6 +181,11 @@ class WholeEncoder:
                 "usage": _used(end.usage),
             }
         )
+
+
+def _says(piece: Piece) -> bool:
+    """Whether there is more in it than who speaks."""
+    return any(value for name, value in piece.delta.items() if name != "role")
 
 
 class _Choice:

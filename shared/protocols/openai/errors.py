@@ -86,12 +86,13 @@ def refusal(error: ChatError) -> Refusal:
     return Refusal(status, _body(message, status, name, code), headers)
 
 
-def told(end: End, error: Error | None) -> tuple[int, bytes] | None:
+def told(end: End, error: Error | None, *, said: bool = False) -> tuple[int, bytes] | None:
     """Status and body of a turn that ended otherwise than by the model's own end; None: it did.
 
     An answer that the content filter stopped is one, as far as it came; nothing at all is none.
+    `said`: there is one by pieces, of which the end has no text.
     """
-    if end.finish_reason == "content_filter" and end.text:
+    if end.finish_reason == "content_filter" and (said or end.text):
         return None
     if error is not None:
         status = _STATUSES.get(error.code, InternalError.status)
