@@ -561,7 +561,7 @@ async def test_usage_is_estimated_where_the_model_says_none() -> None:
 async def test_usage_of_pieces_is_estimated_from_all_that_they_say() -> None:
     app, model = Instance(), ScriptedModel()
     call = {"index": 0, "id": "a", "function": {"name": "f", "arguments": '{"x":1}'}}
-    deltas = [
+    deltas: list[dict[str, Any]] = [
         {"content": "Hello", "reasoning_content": "think", "refusal": None},
         {"refusal": "No, never."},
         {"tool_calls": [call, {"index": 1, "id": "b"}]},
