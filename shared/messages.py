@@ -140,7 +140,8 @@ class ModelRequest(Struct, frozen=True, kw_only=True):
     """What a model is asked: messages and parameters in the field's standard form.
 
     `parameters` go by OpenAI's names (`max_completion_tokens`, `seed`, …); those named in
-    `chosen` were set by the caller and are never dropped silently.
+    `chosen` were set by the caller and are never dropped silently. It also names `model` and
+    `messages` where they are the caller's.
     """
 
     model: str

@@ -71,7 +71,9 @@ class Prompt:
                 *self._asked(),
             ),
             parameters=defaults | chosen,
-            chosen=frozenset(chosen) | ({"model"} if request.model else frozenset()),
+            chosen=frozenset(chosen).union(
+                name for name in ("model", "messages") if getattr(request, name)
+            ),
             pieces=request.pieces,
         )
 

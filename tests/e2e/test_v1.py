@@ -529,6 +529,7 @@ async def leave_once_held(api: Api, model: Simulator, body: Any) -> None:
     [
         ("status code=401", 502, "model_refused", "server_error"),
         ("filtered_prompt", 400, "content_filtered", "invalid_request_error"),
+        ("status code=400", 400, "invalid_request", "invalid_request_error"),
         ("status code=429 retry_after=30", 429, "rate_limited", "rate_limit_error"),
         ("error after=0", 503, "model_unavailable", "server_error"),
     ],
@@ -538,7 +539,8 @@ async def test_what_fails_at_once_has_its_status(
     api: Api, directive: str, status: int, code: str, kind: str, stream: bool
 ) -> None:
     reply = await complete(api, f"[simulate: {directive}]", stream=stream)
-    assert refused(reply, status, code)["type"] == kind
+    param = "messages" if code == "invalid_request" else None
+    assert refused(reply, status, code, param)["type"] == kind
     assert reply.headers.get("retry-after") == ("30" if status == 429 else None)
     assert reply.headers.get("x-should-retry") == ("false" if status == 502 else None)
 

@@ -57,6 +57,12 @@ def test_what_the_caller_sets_wins_and_is_told() -> None:
     assert {"temperature", "max_completion_tokens", "seed", "stop"} <= asked.chosen
 
 
+def test_messages_that_the_caller_brings_are_told() -> None:
+    question = {"role": "user", "content": "Hi"}
+    request = ChatRequest(user_prompt="Hi", messages=(question,), store=False)
+    assert make_prompt(ACTION, request, "gpt", LIMITS).render(()).chosen == {"messages"}
+
+
 def test_the_actions_defaults() -> None:
     made = make_prompt(
         action(max_completion_tokens=9, temperature=0.2, prompt_template="Q: @@userPrompt"),
