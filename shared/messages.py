@@ -103,7 +103,8 @@ class ChatRequest(Struct, frozen=True, kw_only=True, rename="camel", omit_defaul
 
     A turn answers `user_prompt`, or goes on with `tool_results`: then the prompt is empty.
     `messages` are all that a caller without a history brings, but for the system prompt, in the
-    field's standard form: sent as they came, instead of history and prompt. `pieces`: its caller is
+    field's standard form: sent as they came, instead of the history. The text of the last one,
+    where it is the user's, is `user_prompt`, and stands there as rendered. `pieces`: its caller is
     told what the model says, choice by choice (`events.Piece`), not one answer.
     """
 

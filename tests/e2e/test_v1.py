@@ -245,6 +245,15 @@ async def test_images_are_passed_on(api: Api, model: Simulator) -> None:
     assert record.body["messages"][-1] == user(parts)
 
 
+async def test_images_and_answers_get_round_no_limit(api: Api, model: Simulator) -> None:
+    image = {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}
+    large = await complete(api, user([{"type": "text", "text": "x" * 32_001}, image]))
+    assert "32000" in refused(large, 413, "payload_too_large", "messages")["message"]
+    answer = await complete(api, "Hi", {"role": "assistant", "content": "x"})
+    refused(answer, 400, "invalid_request", "messages[1]")
+    assert await model.requests() == []
+
+
 async def test_every_field_goes_by_its_name(alice: Api, model: Simulator) -> None:
     fields: dict[str, Any] = {
         "temperature": 0.3,

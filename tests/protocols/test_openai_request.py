@@ -146,6 +146,46 @@ def test_names_and_refusals_are_sent_on() -> None:
     assert parsed(*said, QUESTION).request.messages == (*said, QUESTION)
 
 
+IMAGE = {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}
+
+
+def test_the_text_beside_images_is_the_prompt() -> None:
+    content = [IMAGE, {"type": "text", "text": "One"}, IMAGE, {"type": "text", "text": "Two"}]
+    request = parsed({"role": "user", "content": content}).request
+    assert request.user_prompt == "One\nTwo"
+    assert parsed({"role": "user", "content": [IMAGE]}).request.user_prompt == ""
+
+
+@pytest.mark.parametrize(
+    ("content", "field"),
+    [
+        ([], "messages[1].content"),
+        ([{"type": "text", "text": " "}], "messages[1].content"),
+        (" ", "messages[1].content"),
+    ],
+)
+def test_a_question_that_says_nothing(content: Any, field: str) -> None:
+    for headers in ({}, {"x-conversation-id": "c"}):
+        with pytest.raises(InvalidRequest) as caught:
+            parsed(QUESTION, {"role": "user", "content": content}, headers=headers)
+        assert caught.value.problems[0].field == field
+
+
+@pytest.mark.parametrize("content", ["Free text", "", [{"type": "refusal", "refusal": "No."}]])
+def test_an_answer_is_not_answered(content: Any) -> None:
+    for behind in ((), ({"role": "system", "content": "S"},)):
+        with pytest.raises(InvalidRequest) as caught:
+            parsed(QUESTION, {"role": "assistant", "content": content}, *behind)
+        assert caught.value.problems[0].field == "messages[1]"
+
+
+def test_a_name_is_no_place_for_a_prompt() -> None:
+    assert parsed(QUESTION | {"name": "x" * 64}).request.messages
+    with pytest.raises(InvalidRequest) as caught:
+        parsed(QUESTION | {"name": "x" * 65})
+    assert caught.value.problems[0].field == "messages[0].name"
+
+
 @pytest.mark.parametrize(
     ("results", "field"),
     [

@@ -2,12 +2,15 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from shared.errors import InvalidRequest
+
+Name = Annotated[str, Meta(max_length=64)]
+"""Of who speaks: OpenAI's bound, so that it is no place for a prompt."""
 
 
 class TextPart(Struct, frozen=True, tag_field="type", tag="text", forbid_unknown_fields=True):
@@ -46,19 +49,19 @@ class SystemMessage(
     Struct, frozen=True, tag_field="role", tag="system", forbid_unknown_fields=True
 ):
     content: str | list[TextPart]
-    name: str | None = None
+    name: Name | None = None
 
 
 class DeveloperMessage(
     Struct, frozen=True, tag_field="role", tag="developer", forbid_unknown_fields=True
 ):
     content: str | list[TextPart]
-    name: str | None = None
+    name: Name | None = None
 
 
 class UserMessage(Struct, frozen=True, tag_field="role", tag="user", forbid_unknown_fields=True):
     content: str | list[TextPart | ImagePart]
-    name: str | None = None
+    name: Name | None = None
 
 
 class AssistantMessage(Struct, frozen=True, kw_only=True, tag_field="role", tag="assistant"):
@@ -71,7 +74,7 @@ class AssistantMessage(Struct, frozen=True, kw_only=True, tag_field="role", tag=
     content: str | list[TextPart | RefusalPart] | None = None
     tool_calls: list[Call] | None = None
     refusal: str | None = None
-    name: str | None = None
+    name: Name | None = None
     prefix: bool | None = None
     audio: Any = None
     function_call: Any = None
@@ -94,12 +97,15 @@ _NOT_TAKEN = {
 }
 
 
-def plain_text(content: Content) -> str | None:
-    """The text of a content that is nothing else, parts on lines of their own."""
+def said_in(content: Content) -> str:
+    """The text of a content, parts on lines of their own."""
     if content is None or isinstance(content, str):
-        return content
-    texts = [part.text for part in content if isinstance(part, TextPart)]
-    return "\n".join(texts) if texts and len(texts) == len(content) else None
+        return content or ""
+    return "\n".join(part.text for part in content if isinstance(part, TextPart))
+
+
+def has_images(content: Content) -> bool:
+    return isinstance(content, list) and any(isinstance(part, ImagePart) for part in content)
 
 
 def sent(message: AnyMessage) -> dict[str, Any]:
