@@ -2,6 +2,7 @@
 
     ChatError
     ├── InvalidRequest            400 invalid_request
+    │   ├── UnknownModel          the same
     │   ├── ContentFiltered       400 content_filtered
     │   └── ContextLengthExceeded 400 context_length_exceeded
     ├── Unauthenticated           401 unauthenticated
@@ -61,6 +62,10 @@ class ChatError(Exception):
 
 class InvalidRequest(ChatError):
     code, status, title = "invalid_request", 400, "The request is not valid"
+
+
+class UnknownModel(InvalidRequest):
+    """The service knows no model of the name that the caller gave."""
 
 
 class ContentFiltered(InvalidRequest):

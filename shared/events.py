@@ -10,7 +10,7 @@ every instance. `Start` is run 0.
 import re
 from typing import Any, NamedTuple
 
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from shared.messages import Document, FinishReason, Usage
 
@@ -82,7 +82,8 @@ class Piece(Struct, frozen=True, tag="piece"):
 
     index: int
     delta: dict[str, Any]
-    logprobs: Any = None
+    logprobs: Raw | None = None
+    """As JSON on one line: as objects they would take several times the memory."""
     finish_reason: str | None = None
 
 

@@ -103,7 +103,8 @@ class ChatRequest(Struct, frozen=True, kw_only=True, rename="camel", omit_defaul
 
     A turn answers `user_prompt`, or goes on with `tool_results`: then the prompt is empty.
     `messages` are all that a caller without a history brings, but for the system prompt, in the
-    field's standard form: sent as they came, instead of history and prompt. `pieces`: its caller is
+    field's standard form: sent as they came, instead of the history. The text of the last one,
+    where it is the user's, is `user_prompt`, and stands there as rendered. `pieces`: its caller is
     told what the model says, choice by choice (`events.Piece`), not one answer.
     """
 
@@ -140,7 +141,8 @@ class ModelRequest(Struct, frozen=True, kw_only=True):
     """What a model is asked: messages and parameters in the field's standard form.
 
     `parameters` go by OpenAI's names (`max_completion_tokens`, `seed`, …); those named in
-    `chosen` were set by the caller and are never dropped silently.
+    `chosen` were set by the caller and are never dropped silently. It also names `model` and
+    `messages` where they are the caller's.
     """
 
     model: str

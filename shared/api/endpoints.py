@@ -33,6 +33,7 @@ SAFE_HEADERS = {
 }
 _ALLOWED_HEADERS = "content-type, authorization, last-event-id, x-ms-useragent"
 _EXPOSED_HEADERS = "x-conversation-id, x-turn-id, retry-after"
+_SDK_EXPOSED_HEADERS = f"{_EXPOSED_HEADERS}, x-should-retry"
 _PREFLIGHT_SECONDS = 600
 
 
@@ -47,7 +48,8 @@ def add_endpoint(
 ) -> None:
     """Register one route; `work` says what each method does, `refuse` how an error is told.
 
-    `sdk_headers`: what else pages of other origins may send, where one asks to.
+    `sdk_headers`: what else pages of other origins may send, where one asks to. The SDKs that send
+    them may also read whether to ask again.
     """
     methods = tuple(work)
 
@@ -144,7 +146,9 @@ def _cors(
         headers |= {
             "access-control-allow-origin": origin,
             "access-control-allow-credentials": "true",
-            "access-control-expose-headers": _EXPOSED_HEADERS,
+            "access-control-expose-headers": (
+                _EXPOSED_HEADERS if sdk_headers is None else _SDK_EXPOSED_HEADERS
+            ),
         }
         if req.method == "OPTIONS":
             headers |= {

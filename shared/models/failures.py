@@ -24,7 +24,9 @@ from shared.errors import (
     ModelRefused,
     ModelUnavailable,
     RateLimited,
+    UnknownModel,
 )
+from shared.models.fields import FIELDS
 from shared.models.filters import fired_in_error, named
 from shared.settings import Connection
 
@@ -97,7 +99,8 @@ def translated(
 ) -> ChatError:
     """The error that a caller is told for an answer of this status.
 
-    `chosen` maps the parameters that the caller set to the contract's names of their fields.
+    `chosen` maps the parameters that the caller set to the contract's names of their fields. Where
+    it has `messages`, what is wrong with no field of the app's own is wrong with them.
     """
     status = answer.status
     if status in (401, 403):
@@ -110,7 +113,7 @@ def translated(
     if _unknown_model(answer):
         message = f"The model service knows no {_deployment(connection)} {model}"
         if "model" in chosen:
-            return InvalidRequest(f"{message}: name another.", field="model")
+            return UnknownModel(f"{message}: name another.", field="model")
         return ModelRefused(
             f"{message}: look at {connection.setting('model')} and "
             f"{connection.setting('endpoint')}."
@@ -198,6 +201,13 @@ def _bad_request(answer: Answer, connection: Connection, chosen: Mapping[str, st
     if answer.status == 413 or _TOO_LONG.search(answer.words()):
         return _too_long()
     name = parameter(answer) or ""
+    if "messages" in chosen and (name == "messages" or name not in FIELDS):
+        field = chosen["messages"]
+        return InvalidRequest(
+            f"{field}: the model service does not take them (status {answer.status}): look at what "
+            "they hold, and at where images are.",
+            field=field,
+        )
     if name in chosen:
         field = chosen[name]
         return InvalidRequest(f"{field}: the model service does not take this value.", field=field)

@@ -141,7 +141,7 @@ def prepared(kind: Kind, request: ModelRequest) -> Parameters:
     was the app itself that set it.
     """
     values: dict[str, Any] = {}
-    chosen: dict[str, str] = {"model": "model"} if "model" in request.chosen else {}
+    chosen: dict[str, str] = {n: n for n in ("model", "messages") if n in request.chosen}
     given: dict[str, str] = {}
     options: dict[str, str] = {}
     for name, value in request.parameters.items():

@@ -105,7 +105,7 @@ def _value(data: bytes) -> tuple[Any, bool]:
 def _choices(value: dict[str, Any]) -> Iterator[Choice]:
     """The choice, after one for each part of its content where that is a list of parts."""
     index, delta = _integer(value, "index"), _object(value, "delta")
-    for thinking, text in _parts(_list(delta, "content")) if delta else ():
+    for thinking, text in parts(_list(delta, "content")) if delta else ():
         part = ChoiceDelta(reasoning_content=text) if thinking else ChoiceDelta(content=text)
         yield Choice(index=index, delta=part)
     yield Choice(
@@ -117,13 +117,13 @@ def _choices(value: dict[str, Any]) -> Iterator[Choice]:
             refusal=_text(delta, "refusal"),
             reasoning_content=_text(delta, "reasoning_content"),
             reasoning=_text(delta, "reasoning"),
-            tool_calls=[_call(c) for c in _list(delta, "tool_calls") if isinstance(c, dict)],
+            tool_calls=[call(c) for c in _list(delta, "tool_calls") if isinstance(c, dict)],
         ),
         finish_reason=_text(value, "finish_reason"),
     )
 
 
-def _parts(content: list[Any]) -> Iterator[tuple[bool, str]]:
+def parts(content: list[Any]) -> Iterator[tuple[bool, str]]:
     """Whether it is thought, and the text, of each part that has text.
 
     `{"type": "text", "text"}` and `{"type": "thinking", "thinking": [parts of text]}`:
@@ -140,7 +140,8 @@ def _parts(content: list[Any]) -> Iterator[tuple[bool, str]]:
             yield False, text
 
 
-def _call(value: dict[str, Any]) -> CallDelta:
+def call(value: dict[str, Any]) -> CallDelta:
+    """A piece of a tool call; arguments that are an object as JSON text."""
     function = _object(value, "function") or {}
     arguments: Any = function.get("arguments")
     if isinstance(arguments, dict):

@@ -71,7 +71,9 @@ class Prompt:
                 *self._asked(),
             ),
             parameters=defaults | chosen,
-            chosen=frozenset(chosen) | ({"model"} if request.model else frozenset()),
+            chosen=frozenset(chosen).union(
+                name for name in ("model", "messages") if getattr(request, name)
+            ),
             pieces=request.pieces,
         )
 
@@ -85,19 +87,21 @@ class Prompt:
         return window
 
     def _asked(self) -> tuple[dict[str, Any], ...]:
-        """The question, rendered; or what the model's calls gave."""
+        """The question, rendered, before its images; or what the model's calls gave."""
         request = self.request
         if request.tool_results:
             return tuple(
                 {"role": "tool", "tool_call_id": result.id, "content": result.content}
                 for result in request.tool_results
             )
-        if request.messages is not None:
-            last = request.messages[-1]
-            if last["role"] != "user" or not isinstance(last["content"], str):
-                return (last,)
+        last = request.messages[-1] if request.messages else {"role": "user", "content": ""}
+        if last["role"] != "user":
+            return (last,)
         user = render(self.template, request.user_prompt, render_context(request.context))
-        return ({"role": "user", "content": user},)
+        if images := _images(last):
+            text = [{"type": "text", "text": user}] if user.strip() else []
+            return ({**last, "content": [*text, *images]},)
+        return ({**last, "content": user},)
 
 
 def check_locks(action: Action, request: ChatRequest) -> None:
@@ -148,9 +152,17 @@ def make_prompt(action: Action, request: ChatRequest, model: str, limits: Limits
 
 
 def _brought(request: ChatRequest) -> Sequence[dict[str, Any]]:
-    """The messages that a caller brought, without the question, which is rendered."""
+    """What a caller brought, without the question's text, which is rendered."""
     messages = request.messages or ()
-    return messages[:-1] if request.user_prompt else messages
+    if not messages or messages[-1]["role"] != "user":
+        return messages
+    return *messages[:-1], *_images(messages[-1])
+
+
+def _images(message: dict[str, Any]) -> list[dict[str, Any]]:
+    """The parts of a message that are no text."""
+    content = message["content"]
+    return [part for part in content if part["type"] != "text"] if isinstance(content, list) else []
 
 
 def _check_input(action: Action, request: ChatRequest, template: str, most: int) -> None:

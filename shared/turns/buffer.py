@@ -31,6 +31,8 @@ LATEST = 256
 """Events kept as they came, for watchers that keep up."""
 _MARK_BYTES = 2
 """What begins a run of text in the store."""
+_PIECE_BYTES = 400
+"""Memory that a piece takes besides its JSON: its objects, and its place among the others."""
 
 
 class FrameEncoder(Protocol):
@@ -202,12 +204,15 @@ def _is_of_end(position: Position) -> bool:
 
 
 def size_in_bytes(event: Event) -> int:
-    """Bytes that an event adds to what is stored of a turn; what begins a run of text apart."""
+    """Bytes that an event adds to what is stored of a turn; what begins a run of text apart.
+
+    Of a piece, which is never stored, what it takes in memory.
+    """
     if type(event) is Delta or type(event) is Reasoning:
         text = event.text
         return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
     if isinstance(event, Piece):
-        return len(msgspec.json.encode(event))
+        return _PIECE_BYTES + len(msgspec.json.encode(event))
     return 0 if isinstance(event, Start | End) else len(encode_runs((event,)))
 
 

@@ -6,7 +6,7 @@ watched for the grace, the turn ends as `disconnected`.
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -399,9 +399,17 @@ def _said_tokens(event: Event) -> int:
         case ToolCall():
             return estimate_tokens(event.arguments)
         case Piece():
-            return estimate_tokens(str(event.delta.get("content") or ""))
+            return sum(map(estimate_tokens, _texts(event.delta)))
         case _:
             return 0
+
+
+def _texts(delta: dict[str, Any]) -> Iterator[str]:
+    """All that a piece says: its texts, and the arguments of its calls."""
+    for name in ("content", "reasoning_content", "refusal"):
+        yield delta.get(name) or ""
+    for call in delta.get("tool_calls", ()):
+        yield call.get("function", {}).get("arguments", "")
 
 
 def _error_event(error: ChatError) -> Error:

@@ -34,8 +34,8 @@ from shared.turns.running import RunningTurns
 from shared.turns.turn import Bounds, Turn
 from shared.turns.writer import StillWatched, TurnWriter
 
-PIECES = 16
-"""How many times longer than an answer one that is told by pieces may be."""
+PIECES = 20
+"""How many times as large as an answer one that is told by pieces may be: about 12 MB of memory."""
 STOP_SECONDS = 10.0
 STOP_POLL_SECONDS = 0.5
 HEAD_SECONDS = 1.0
@@ -399,7 +399,7 @@ def _leave(opening: "asyncio.Task[Turn | Answer]") -> None:
 
 
 def _bounds(bounds: Bounds, request: ChatRequest) -> Bounds:
-    """Pieces are as long as what is around their text, and nothing of them is stored."""
+    """Pieces are as large as what is around their text, and nothing of them is stored."""
     return replace(bounds, max_bytes=PIECES * bounds.max_bytes) if request.pieces else bounds
 
 

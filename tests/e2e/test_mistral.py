@@ -217,3 +217,61 @@ async def test_a_mistral_connection_without_its_address(start_api: StartApi) -> 
         detail = (await api.chat("P", connection="MISTRAL")).problem(500, "misconfigured")["detail"]
         assert "MISTRAL__endpoint is missing" in detail
         assert "https://api.mistral.ai/v1" in detail
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_several_answers_are_told_in_openais_form(api: Api, stream: bool) -> None:
+    prompt = (
+        '[simulate: reasoning text=hm] [simulate: say text="The answer"] '
+        '[simulate: tool name=look arguments="{\\"x\\": 1}" bare]'
+    )
+    reply = await api.call(
+        "POST",
+        "/v1/chat/completions",
+        {
+            "model": "MISTRAL/azureai",
+            "n": 2,
+            "stream": stream,
+            "tools": TOOLS,
+            "messages": [{"role": "user", "content": prompt}],
+        },
+    )
+    assert reply.status == 200, reply.text
+    said = said_in_chunks(reply.text) if stream else said_whole(reply.json())
+    assert said.keys() == {0, 1}
+    for thought, text, calls in said.values():
+        assert (thought, text) == ("hm", "The answer")
+        [(call_id, name, arguments)] = calls
+        assert (len(call_id), name, json.loads(arguments)) == (9, "look", {"x": 1})
+
+
+type Said = tuple[str, str, list[tuple[str, str, str]]]
+
+
+def said_whole(body: Any) -> dict[int, Said]:
+    """Thought, text and calls of each choice."""
+    return {choice["index"]: said_by(choice["message"]) for choice in body["choices"]}
+
+
+def said_by(message: Any) -> Said:
+    calls = [
+        (call["id"], call["function"]["name"], call["function"]["arguments"])
+        for call in message["tool_calls"]
+    ]
+    return message["reasoning_content"], message["content"], calls
+
+
+def said_in_chunks(text: str) -> dict[int, Said]:
+    """The same of a stream, as OpenAI's SDK puts it together."""
+    found: dict[int, dict[str, Any]] = {}
+    *frames, done, _ = text.split("\n\n")
+    assert done == "data: [DONE]"
+    for frame in frames:
+        [choice] = json.loads(frame.removeprefix("data: "))["choices"]
+        message = found.setdefault(
+            choice["index"], {"content": "", "reasoning_content": "", "tool_calls": []}
+        )
+        for name in ("content", "reasoning_content"):
+            message[name] += choice["delta"].get(name) or ""
+        message["tool_calls"] += choice["delta"].get("tool_calls", [])
+    return {index: said_by(message) for index, message in found.items()}

@@ -245,6 +245,15 @@ async def test_images_are_passed_on(api: Api, model: Simulator) -> None:
     assert record.body["messages"][-1] == user(parts)
 
 
+async def test_images_and_answers_get_round_no_limit(api: Api, model: Simulator) -> None:
+    image = {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}
+    large = await complete(api, user([{"type": "text", "text": "x" * 32_001}, image]))
+    assert "32000" in refused(large, 413, "payload_too_large", "messages")["message"]
+    answer = await complete(api, "Hi", {"role": "assistant", "content": "x"})
+    refused(answer, 400, "invalid_request", "messages[1]")
+    assert await model.requests() == []
+
+
 async def test_every_field_goes_by_its_name(alice: Api, model: Simulator) -> None:
     fields: dict[str, Any] = {
         "temperature": 0.3,
@@ -310,6 +319,9 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"colour": "red"}, "colour"),
     ({"stream_options": {"colour": 1}}, "stream_options.colour"),
     ({"stream": "yes"}, "stream"),
+    ({"model": 5}, "model"),
+    ({"model": ""}, "model"),
+    ({"model": "x" * 513}, "model"),
     ({"temperature": 2.5}, "temperature"),
     ({"max_tokens": 0}, "max_tokens"),
     ({"max_tokens": 1, "max_completion_tokens": 2}, "max_tokens"),
@@ -526,6 +538,7 @@ async def leave_once_held(api: Api, model: Simulator, body: Any) -> None:
     [
         ("status code=401", 502, "model_refused", "server_error"),
         ("filtered_prompt", 400, "content_filtered", "invalid_request_error"),
+        ("status code=400", 400, "invalid_request", "invalid_request_error"),
         ("status code=429 retry_after=30", 429, "rate_limited", "rate_limit_error"),
         ("error after=0", 503, "model_unavailable", "server_error"),
     ],
@@ -535,7 +548,8 @@ async def test_what_fails_at_once_has_its_status(
     api: Api, directive: str, status: int, code: str, kind: str, stream: bool
 ) -> None:
     reply = await complete(api, f"[simulate: {directive}]", stream=stream)
-    assert refused(reply, status, code)["type"] == kind
+    param = "messages" if code == "invalid_request" else None
+    assert refused(reply, status, code, param)["type"] == kind
     assert reply.headers.get("retry-after") == ("30" if status == 429 else None)
     assert reply.headers.get("x-should-retry") == ("false" if status == 502 else None)
 
@@ -576,3 +590,7 @@ async def test_errors_can_be_read_by_browsers(api: Api) -> None:
     reply = await complete(api, SAY, colour=1, headers={"origin": ORIGIN})
     refused(reply, 400, "invalid_request", "colour")
     assert reply.headers["access-control-allow-origin"] == ORIGIN
+    reply = await complete(api, "[simulate: status code=401]", headers={"origin": ORIGIN})
+    assert reply.headers["x-should-retry"] == "false"
+    exposed = reply.headers["access-control-expose-headers"].split(",")
+    assert {"x-should-retry", "retry-after"} <= {name.strip() for name in exposed}

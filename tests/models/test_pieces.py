@@ -9,11 +9,11 @@ import pytest
 from shared.errors import ChatError, ContentFiltered, ModelUnavailable
 from shared.events import Finish, ModelEvent, Piece
 from shared.messages import Usage
-from shared.models.chunks import ChunkReader
+from shared.models.chunks import MAX_CALLS, ChunkReader
 from shared.models.pieces import PieceReader, reader_for
 from tests.models.support import HELLO, SSE, STOP, asking, events_of, opened, serving
 
-LOGPROBS = {"content": [{"token": "a", "logprob": -0.5, "bytes": [97], "top_logprobs": []}]}
+LOGPROBS = {"content": [{"token": "\n", "logprob": -0.5, "bytes": [10], "top_logprobs": []}]}
 AZURE = {"hate": {"filtered": False, "severity": "safe"}}
 
 
@@ -27,6 +27,11 @@ def said(index: int, text: str, **more: Any) -> dict[str, Any]:
 
 def ended(index: int, reason: str) -> dict[str, Any]:
     return {"index": index, "delta": {}, "finish_reason": reason}
+
+
+def as_json(value: Any) -> msgspec.Raw:
+    """As the reader gives what came by `chunk`."""
+    return msgspec.Raw(json.dumps(value).encode())
 
 
 def usage(**more: Any) -> bytes:
@@ -64,12 +69,119 @@ def test_every_choice_is_told_as_it_came() -> None:
 
 
 def test_tool_calls_log_probabilities_and_what_is_new_pass_through() -> None:
-    delta = {"tool_calls": [{"index": 0, "id": "x", "function": {"arguments": "{"}}], "new": [1]}
+    call = {"index": 0, "id": "x", "type": "function", "function": {"arguments": "{"}}
+    delta = {"tool_calls": [call], "new": [1]}
     assert read(
         chunk({"index": 0, "delta": delta, "logprobs": LOGPROBS}),
         chunk(ended(0, "tool_calls")),
         choices=1,
-    ) == [Piece(0, delta, LOGPROBS), Piece(0, {}, None, "tool_calls"), Finish("tool_calls")]
+    ) == [
+        Piece(0, delta, as_json(LOGPROBS)),
+        Piece(0, {}, None, "tool_calls"),
+        Finish("tool_calls"),
+    ]
+
+
+def thinking(text: str) -> dict[str, Any]:
+    return {"type": "thinking", "thinking": [{"type": "text", "text": text}]}
+
+
+def test_contents_in_parts_are_texts() -> None:
+    content = [thinking("hm"), {"type": "text", "text": "Yes"}, {"type": "reference"}, 5]
+    assert read(
+        chunk({"index": 1, "delta": {"role": "assistant", "content": content}}),
+        chunk({"index": 1, "delta": {"content": [thinking("so")]}, "finish_reason": "stop"}),
+    ) == [
+        Piece(1, {"role": "assistant", "reasoning_content": "hm"}),
+        Piece(1, {"content": "Yes"}),
+        Piece(1, {"reasoning_content": "so"}),
+        Piece(1, {}, None, "stop"),
+        Finish("stop"),
+    ]
+
+
+def test_half_a_character_in_a_part_is_joined() -> None:
+    part = b'{"choices":[{"delta":{"content":[{"type":"text","text":"%b"}]}}]}'
+    assert read(part % b"a\\ud83d", part % b"\\ude00b", choices=1) == [
+        Piece(0, {"content": "a"}),
+        Piece(0, {"content": "\U0001f600b"}),
+    ]
+
+
+def test_the_other_name_of_reasoning() -> None:
+    both = {"reasoning": "so", "reasoning_content": "so"}
+    assert read(
+        chunk({"delta": {"reasoning": "hm"}}), chunk({"delta": both}), chunk({"delta": {}})
+    ) == [Piece(0, {"reasoning_content": "hm"}), Piece(0, {"reasoning_content": "so"})]
+
+
+def test_members_of_another_type_are_none() -> None:
+    odd = {"role": 5, "content": 5, "refusal": None, "reasoning": [1], "tool_calls": [7, []]}
+    assert read(chunk({"delta": odd})) == [Piece(0, {"refusal": None})]
+    assert read(chunk({"delta": {"tool_calls": {"a": 1}}})) == []
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [("model_length", "length"), ("function_call", "tool_calls"), ("what", "what")],
+)
+def test_reasons_go_by_openais_names(reason: str, told: str) -> None:
+    assert Piece(0, {}, None, told) in read(chunk(ended(0, reason)))
+
+
+def calls_of(*parts: dict[str, Any], index: int = 0) -> bytes:
+    return chunk({"index": index, "delta": {"tool_calls": list(parts)}})
+
+
+def called(events: list[ModelEvent]) -> list[dict[str, Any]]:
+    return [part for event in events if isinstance(event, Piece) for part in _calls_in(event)]
+
+
+def _calls_in(piece: Piece) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = piece.delta["tool_calls"]
+    return found
+
+
+def test_calls_without_index_and_id_and_with_arguments_that_are_an_object() -> None:
+    one = {"id": "null", "function": {"name": "f", "arguments": {"city": "Köln"}}}
+    told = called(read(calls_of(one, one), calls_of(one, index=1)))
+    assert [part["index"] for part in told] == [0, 1, 0]
+    assert {part["type"] for part in told} == {"function"}
+    assert [part["function"] for part in told] == [
+        {"name": "f", "arguments": '{"city":"Köln"}'}
+    ] * 3
+    ids = [part["id"] for part in told]
+    assert ids[0] != ids[1]
+    assert all(len(made) == 9 and made.isalnum() for made in ids)
+
+
+def test_parts_of_calls_without_indexes() -> None:
+    assert called(
+        read(
+            calls_of({"id": "a", "function": {"name": "f", "arguments": "{"}}),
+            calls_of({"function": {"arguments": "}"}}),
+            calls_of({"id": "b", "function": {"name": "g", "arguments": ""}}),
+        )
+    ) == [
+        {"index": 0, "id": "a", "type": "function", "function": {"name": "f", "arguments": "{"}},
+        {"index": 0, "function": {"arguments": "}"}},
+        {"index": 1, "id": "b", "type": "function", "function": {"name": "g", "arguments": ""}},
+    ]
+
+
+def test_what_was_said_of_a_call_is_not_said_again() -> None:
+    part = {"index": 3, "id": "a", "function": {"name": "f", "arguments": "{}"}}
+    again = {"index": 3, "id": "a", "type": "function", "function": {"name": "f"}}
+    assert called(read(calls_of({"index": 3, "id": "a"}), calls_of(part), calls_of(again))) == [
+        {"index": 3, "id": "a", "type": "function"},
+        {"index": 3, "function": {"name": "f", "arguments": "{}"}},
+        {"index": 3},
+    ]
+
+
+def test_too_many_calls_are_refused() -> None:
+    with pytest.raises(ModelUnavailable, match="too many tool calls"):
+        read(calls_of(*({"index": i, "id": str(i)} for i in range(MAX_CALLS + 1))))
 
 
 def test_the_filters_own_words_are_left_out() -> None:
@@ -196,6 +308,30 @@ def test_what_stays_alone_is_replaced_so_that_it_can_be_encoded() -> None:
     events = read(odd, raw(0, "a\\ud83d"), raw(1, "\\ud83d", "reasoning_content"), raw(0, "\xff"))
     assert msgspec.json.encode(events)
     assert events[-1] == Piece(1, {"reasoning_content": "\ufffd"})
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        (b'{"content": [{"token":"\\n\\"\\\\"}]}', b'{"content": [{"token":"\\n\\"\\\\"}]}'),
+        (b'{"content":\n[\r]}', b'{"content":[]}'),
+        (b'["\\ud83d\\ude00","\\ud83d","\\u000a"]', '["\U0001f600","\ufffd","\\n"]'.encode()),
+        ('["Köln"]'.encode(), '["Köln"]'.encode()),
+        (b'["\xff"]', '["\ufffd"]'.encode()),
+    ],
+)
+def test_log_probabilities_are_kept_as_they_came_on_one_line(given: bytes, kept: bytes) -> None:
+    piece = Piece(0, {}, msgspec.Raw(kept))
+    assert read(b'{"choices":[{"logprobs":%b}]}' % given, choices=1) == [piece]
+    assert msgspec.json.decode(msgspec.json.encode(piece))
+
+
+@pytest.mark.parametrize("depth", [2000, 100_000])
+@pytest.mark.parametrize("name", [b"delta", b"logprobs"])
+def test_what_is_nested_too_deeply_cannot_be_read(name: bytes, depth: int) -> None:
+    nested = b'{"a":%b"\\ud83d"%b}' % (b"[" * depth, b"]" * depth)
+    with pytest.raises(ModelUnavailable):
+        read(b'{"choices":[{"%b":%b}]}' % (name, nested))
 
 
 def test_the_reader_is_chosen_once() -> None:

@@ -247,6 +247,36 @@ async def test_refusals(reply: bytes, kind: type[ChatError], words: str) -> None
     assert "the-key" not in logged
 
 
+BAD_IMAGE = error(400, message="upstream words", code="invalid_image_url", param="url")
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        BAD_IMAGE,
+        error(400, param="messages[3].content"),
+        error(400),
+        answer(422, {"detail": [{"type": "missing", "loc": ["body", "messages", 0], "msg": "x"}]}),
+    ],
+)
+async def test_messages_that_the_caller_brought_are_the_callers(reply: bytes) -> None:
+    async with serving(reply) as service, opened(service.url) as model:
+        with pytest.raises(InvalidRequest, match=r"^messages: .*does not take them") as told:
+            await events_of(model, asking(chosen=frozenset({"messages"})))
+        assert [problem.field for problem in told.value.problems] == ["messages"]
+        assert "upstream words" not in "".join(traceback.format_exception(told.value))
+        with pytest.raises(ModelRefused, match="did not take the request"):
+            await events_of(model, asking())
+
+
+async def test_a_field_of_the_apps_own_is_not_the_callers() -> None:
+    reply = error(400, param="reasoning_effort")
+    async with serving(reply) as service, opened(service.url) as model:
+        asked = asking(chosen=frozenset({"messages"}), parameters={"reasoning_effort": "x"})
+        with pytest.raises(ModelRefused, match="the request's reasoning_effort"):
+            await events_of(model, asked)
+
+
 def mistrals(status: int, message: object, kind: str = "", code: object = None) -> bytes:
     """An answer with Mistral's error body."""
     return answer(status, {"object": "error", "message": message, "type": kind, "code": code})

@@ -57,6 +57,44 @@ def test_what_the_caller_sets_wins_and_is_told() -> None:
     assert {"temperature", "max_completion_tokens", "seed", "stop"} <= asked.chosen
 
 
+def test_messages_that_the_caller_brings_are_told() -> None:
+    question = {"role": "user", "content": "Hi"}
+    request = ChatRequest(user_prompt="Hi", messages=(question,), store=False)
+    assert make_prompt(ACTION, request, "gpt", LIMITS).render(()).chosen == {"messages"}
+
+
+IMAGE = {"type": "image_url", "image_url": {"url": "u"}}
+
+
+def shown(*texts: str, name: str | None = None) -> ChatRequest:
+    """A question of these texts, with an image before each and one behind them."""
+    parts = [part for text in texts for part in (IMAGE, {"type": "text", "text": text})]
+    message = {"role": "user", "content": [*parts, IMAGE]} | ({"name": name} if name else {})
+    return ChatRequest(user_prompt="\n".join(texts), messages=(message,), store=False)
+
+
+def test_a_question_with_images_gets_the_template() -> None:
+    template = action(prompt_template="Wine: @@userPrompt")
+    asked = make_prompt(template, shown("One", "Two", name="Ann"), "gpt", limits(input_chars=500))
+    text = {"type": "text", "text": "Wine: One\nTwo"}
+    assert asked.render(()).messages[1:] == (
+        {"role": "user", "content": [text, IMAGE, IMAGE, IMAGE], "name": "Ann"},
+    )
+    alone = make_prompt(template, shown(), "gpt", limits())
+    assert alone.render(()).messages[-1]["content"] == [{"type": "text", "text": "Wine: "}, IMAGE]
+    plain = make_prompt(ACTION, shown(), "gpt", limits())
+    assert plain.render(()).messages[-1]["content"] == [IMAGE]
+
+
+def test_a_question_with_images_is_counted() -> None:
+    with pytest.raises(PayloadTooLarge) as told:
+        make_prompt(ACTION, shown("x" * 11), "gpt", limits(input_chars=500))
+    assert told.value.problems[0].field == "userPrompt"
+    with pytest.raises(PayloadTooLarge) as told:
+        make_prompt(ACTION, shown("x", "x"), "gpt", limits(input_chars=100))
+    assert told.value.problems[0].field == "messages"
+
+
 def test_the_actions_defaults() -> None:
     made = make_prompt(
         action(max_completion_tokens=9, temperature=0.2, prompt_template="Q: @@userPrompt"),

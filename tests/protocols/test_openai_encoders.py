@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -178,12 +179,17 @@ def token(text: str) -> dict[str, Any]:
     return {"content": [{"token": text, "logprob": -0.5}], "refusal": None}
 
 
+def likely(text: str) -> msgspec.Raw:
+    """Log probabilities as a piece has them."""
+    return msgspec.Raw(json.dumps(token(text)).encode())
+
+
 PIECES: list[Event] = [
     START,
     Piece(0, {"role": "assistant", "content": ""}),
-    Piece(1, {"content": "A"}, token("A")),
-    Piece(0, {"content": "B"}, token("B")),
-    Piece(1, {"content": "C", "reasoning_content": "hm"}, token("C")),
+    Piece(1, {"content": "A"}, likely("A")),
+    Piece(0, {"content": "B"}, likely("B")),
+    Piece(1, {"content": "C", "reasoning_content": "hm"}, likely("C")),
     Piece(0, {}, None, "stop"),
     Piece(1, {"refusal": "No."}),
     Piece(
@@ -210,7 +216,7 @@ def test_pieces_are_told_as_they_came() -> None:
         assert choice == {
             "index": piece.index,
             "delta": delta,
-            "logprobs": piece.logprobs,
+            "logprobs": json.loads(bytes(piece.logprobs or b"null")),
             "finish_reason": piece.finish_reason,
         }
     assert all(chunk["usage"] is None for chunk in chunks)
@@ -248,7 +254,38 @@ def test_pieces_are_gathered_by_choice() -> None:
     ]
 
 
+def test_pieces_without_a_reason_have_the_turns_in_a_stream() -> None:
+    pieces = Piece(1, {"content": "a"}), Piece(2, {"content": "b"}, None, "stop")
+    *_, second, first, third, done = read(chunked(START, *pieces, End("length", USAGE, "")))
+    ends = [
+        (choice["index"], choice["delta"].get("content"), choice["finish_reason"])
+        for chunk in (second, first, third)
+        for choice in chunk["choices"]
+    ]
+    assert ends == [(2, "b", "stop"), (0, None, "length"), (1, None, "length")]
+    assert done == "[DONE]"
+
+
+def test_pieces_that_the_filter_stops_are_an_answer() -> None:
+    role, end = Piece(0, {"role": "assistant", "content": ""}), End("content_filter", USAGE, "")
+    *_, last, done = read(chunked(START, role, Piece(0, {"content": "a"}), FILTERED, end))
+    assert (last["choices"][0]["finish_reason"], done) == ("content_filter", "[DONE]")
+    status, body = whole(START, role, Piece(0, {"content": "a"}), FILTERED, end)
+    assert (status, body["choices"][0]["finish_reason"]) == (200, "content_filter")
+    status, body = whole(START, role, FILTERED, end)
+    assert (status, body["error"]["code"]) == (400, "content_filtered")
+    assert read(chunked(START, role, FILTERED, end))[-1] == body
+
+
 def test_pieces_without_a_reason_have_the_turns() -> None:
     _, body = whole(START, Piece(0, {"content": "a"}), End("length", USAGE, ""))
     assert body["choices"][0]["finish_reason"] == "length"
     assert body["choices"][0]["logprobs"] is None
+
+
+@pytest.mark.parametrize("odd", [b"5", b"[]", b'{"content":5,"refusal":null}', b'{"content":{}}'])
+def test_log_probabilities_of_another_form_spoil_nothing(odd: bytes) -> None:
+    pieces = Piece(0, {"content": "a"}, msgspec.Raw(odd)), Piece(0, {"content": "b"}, likely("b"))
+    _, body = whole(START, *pieces, End("stop", USAGE, ""))
+    assert body["choices"][0]["message"]["content"] == "ab"
+    assert body["choices"][0]["logprobs"] == {"content": token("b")["content"]}

@@ -7,6 +7,13 @@ import pytest
 
 from shared.errors import InvalidRequest
 from shared.messages import ToolResult, WholeOptions
+from shared.protocols.openai.messages import (
+    AssistantMessage,
+    Call,
+    CalledFunction,
+    ToolMessage,
+    check_calls,
+)
 from shared.protocols.openai.request import Completion, parse, turn_id
 
 QUESTION = {"role": "user", "content": "Hi"}
@@ -139,6 +146,46 @@ def test_names_and_refusals_are_sent_on() -> None:
     assert parsed(*said, QUESTION).request.messages == (*said, QUESTION)
 
 
+IMAGE = {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}
+
+
+def test_the_text_beside_images_is_the_prompt() -> None:
+    content = [IMAGE, {"type": "text", "text": "One"}, IMAGE, {"type": "text", "text": "Two"}]
+    request = parsed({"role": "user", "content": content}).request
+    assert request.user_prompt == "One\nTwo"
+    assert parsed({"role": "user", "content": [IMAGE]}).request.user_prompt == ""
+
+
+@pytest.mark.parametrize(
+    ("content", "field"),
+    [
+        ([], "messages[1].content"),
+        ([{"type": "text", "text": " "}], "messages[1].content"),
+        (" ", "messages[1].content"),
+    ],
+)
+def test_a_question_that_says_nothing(content: Any, field: str) -> None:
+    for headers in ({}, {"x-conversation-id": "c"}):
+        with pytest.raises(InvalidRequest) as caught:
+            parsed(QUESTION, {"role": "user", "content": content}, headers=headers)
+        assert caught.value.problems[0].field == field
+
+
+@pytest.mark.parametrize("content", ["Free text", "", [{"type": "refusal", "refusal": "No."}]])
+def test_an_answer_is_not_answered(content: Any) -> None:
+    for behind in ((), ({"role": "system", "content": "S"},)):
+        with pytest.raises(InvalidRequest) as caught:
+            parsed(QUESTION, {"role": "assistant", "content": content}, *behind)
+        assert caught.value.problems[0].field == "messages[1]"
+
+
+def test_a_name_is_no_place_for_a_prompt() -> None:
+    assert parsed(QUESTION | {"name": "x" * 64}).request.messages
+    with pytest.raises(InvalidRequest) as caught:
+        parsed(QUESTION | {"name": "x" * 65})
+    assert caught.value.problems[0].field == "messages[0].name"
+
+
 @pytest.mark.parametrize(
     ("results", "field"),
     [
@@ -156,6 +203,40 @@ def test_calls_and_results_match(results: list[str], field: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
         parsed(QUESTION, called, *told)
     assert caught.value.problems[0].field == field
+
+
+class Compared(str):
+    """An id that counts how often it is compared with another."""
+
+    __slots__ = ()
+    times = 0
+
+    def __eq__(self, other: object) -> bool:
+        Compared.times += 1
+        return str.__eq__(self, other)
+
+    __hash__ = str.__hash__
+
+
+def test_many_calls_take_no_longer_each_than_few() -> None:
+    names = [str(number) for number in range(1000)]
+    function = CalledFunction(name="f", arguments="")
+    check_calls(
+        [
+            AssistantMessage(tool_calls=[Call(id=Compared(id), function=function) for id in names]),
+            *(ToolMessage(content="", tool_call_id=Compared(id)) for id in reversed(names)),
+        ]
+    )
+    assert 0 < Compared.times <= 10 * len(names)
+
+
+def test_ids_that_are_there_twice_are_answered_twice() -> None:
+    call = {"id": "a", "function": {"name": "f", "arguments": ""}}
+    called = {"role": "assistant", "tool_calls": [call, call]}
+    result = {"role": "tool", "tool_call_id": "a", "content": "1"}
+    assert parsed(QUESTION, called, result, result).request.messages
+    with pytest.raises(InvalidRequest, match="none yet for a\\."):
+        parsed(QUESTION, called, result)
 
 
 def test_keys_of_another_form() -> None:

@@ -2,6 +2,8 @@
 
 import asyncio
 import itertools
+import json
+import tracemalloc
 from collections.abc import Sequence
 
 import pytest
@@ -15,6 +17,7 @@ from shared.events import (
     End,
     Error,
     Event,
+    Piece,
     Position,
     Reasoning,
     Start,
@@ -22,6 +25,7 @@ from shared.events import (
 )
 from shared.history.codec import encode_runs
 from shared.messages import Document, Usage
+from shared.models.pieces import PieceReader
 from shared.turns.buffer import LATEST, Entry, TurnBuffer, Watch
 from tests.turns.bench import read_all
 from tests.turns.clock_loop import ClockLoop, in_virtual_time, settle
@@ -364,3 +368,22 @@ async def test_a_cancelled_pipe_leaves() -> None:
     buffer.remove(watch)
     buffer.append(Delta("a"))
     assert writer.events == [START]
+
+
+@pytest.mark.parametrize("likely", [None, 0, 20])
+def test_pieces_take_no_more_memory_than_is_counted(likely: int | None) -> None:
+    """`likely`: how many tokens each piece tells the probabilities of besides its own."""
+    token = {"token": " word", "logprob": -12.345678, "bytes": [32, 119, 111, 114, 100]}
+    logprobs = None if likely is None else {"content": [token | {"top_logprobs": [token] * likely}]}
+    choice = {"index": 0, "delta": {"content": " word"}, "logprobs": logprobs}
+    chunk = json.dumps({"choices": [choice]}).encode()
+    buffer, reader = TurnBuffer(), PieceReader(1)
+    tracemalloc.start()
+    try:
+        for _ in range(2000):
+            buffer.extend(event for event in reader.read([chunk]) if isinstance(event, Piece))
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert buffer.count == 2000
+    assert taken <= buffer.size

@@ -558,6 +558,23 @@ async def test_usage_is_estimated_where_the_model_says_none() -> None:
 
 
 @in_virtual_time
+async def test_usage_of_pieces_is_estimated_from_all_that_they_say() -> None:
+    app, model = Instance(), ScriptedModel()
+    call = {"index": 0, "id": "a", "function": {"name": "f", "arguments": '{"x":1}'}}
+    deltas: list[dict[str, Any]] = [
+        {"content": "Hello", "reasoning_content": "think", "refusal": None},
+        {"refusal": "No, never."},
+        {"tool_calls": [call, {"index": 1, "id": "b"}]},
+    ]
+    model.say(*(Piece(0, delta) for delta in deltas))
+    model.finish("stop", None)
+    listener = await app.listen(model, pieces=True, store=False)
+    usage = (await listener.ended()).usage
+    said = ("Hello", "think", "No, never.", '{"x":1}')
+    assert usage.completion_tokens == sum(map(estimate_tokens, said))
+
+
+@in_virtual_time
 async def test_without_the_history_there_is_no_store_and_no_attach() -> None:
     app, model = Instance(), ScriptedModel()
     model.say("Hel")

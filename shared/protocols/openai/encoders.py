@@ -3,6 +3,8 @@
 https://platform.openai.com/docs/api-reference/chat-streaming
 """
 
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -21,7 +23,8 @@ class ChunkEncoder:
     """Server-sent events. It keeps what the first event said, so it serves one response only.
 
     `id` is the completion's, `created` in seconds since 1970, and `usage` whether the caller asked
-    for a last chunk with it. What the model says comes as it said it where the turn tells pieces.
+    for a last chunk with it. What the model says comes as it said it where the turn tells pieces; a
+    choice that it left without a reason has the turn's.
     An end that is not the model's own is an error object, and nothing after it: no made-up finish
     reason, no `[DONE]`.
     """
@@ -35,8 +38,10 @@ class ChunkEncoder:
         self._usage = usage
         self._head = self._text = self._thought = b""
         self._tail = b"}" + self._after(None)
-        self._pieces: set[int] = set()
-        """Choices that were told by pieces."""
+        self._pieces: dict[int, bool] = {}
+        """Whether the choice has its reason, for each that was told by pieces."""
+        self._said = False
+        """Whether a piece said anything."""
         self._error: Error | None = None
 
     def encode(self, event: Event, position: Position) -> bytes:
@@ -86,9 +91,12 @@ class ChunkEncoder:
     def _piece(self, piece: Piece) -> bytes:
         delta = piece.delta
         if piece.index not in self._pieces:
-            self._pieces.add(piece.index)
+            self._pieces[piece.index] = False
             if piece.index and "role" not in delta:  # the first choice's came with the start
                 delta = {"role": "assistant"} | delta
+        if piece.finish_reason is not None:
+            self._pieces[piece.index] = True
+        self._said = self._said or _says(piece)
         choice = {
             "index": piece.index,
             "delta": delta,
@@ -99,12 +107,14 @@ class ChunkEncoder:
         return b"%b%b]%b}\n\n" % (self._head, _json(choice), usage)
 
     def _end(self, end: End) -> bytes:
-        if (failed := told(end, self._error)) is not None:
+        if (failed := told(end, self._error, said=self._said)) is not None:
             return b"data: %b\n\n" % failed[1]
-        last = b""
-        if not self._pieces:
-            finish = self._after(end.finish_reason)
-            last = b'%b{"index":0,"delta":{}%b' % (self._head, finish)
+        finish = self._after(end.finish_reason)
+        last = b"".join(
+            b'%b{"index":%d,"delta":{}%b' % (self._head, index, finish)
+            for index, has_reason in sorted(({0: False} | self._pieces).items())
+            if not has_reason
+        )
         if self._usage:
             last += b'%b],"usage":%b}\n\n' % (self._head, _json(_used(end.usage)))
         return last + DONE
@@ -124,6 +134,7 @@ class WholeEncoder:
         self._reasoning: list[str] = []
         self._calls: list[dict[str, Any]] = []
         self._choices: dict[int, _Choice] = {}
+        self._said = False
         self._error: Error | None = None
 
     def encode(self, event: Event, position: Position) -> bytes:
@@ -138,6 +149,7 @@ class WholeEncoder:
                 self._calls.append(_call(event))
             case Piece():
                 self._choices.setdefault(event.index, _Choice()).take(event)
+                self._said = self._said or _says(event)
             case Error():
                 self._error = event
             case End():
@@ -147,7 +159,7 @@ class WholeEncoder:
         return b""
 
     def _whole(self, end: End) -> bytes:
-        if (failed := told(end, self._error)) is not None:
+        if (failed := told(end, self._error, said=self._said)) is not None:
             self.status, body = failed
             return body
         if self._choices:
@@ -171,24 +183,27 @@ class WholeEncoder:
         )
 
 
+def _says(piece: Piece) -> bool:
+    """Whether there is more in it than who speaks."""
+    return any(value for name, value in piece.delta.items() if name != "role")
+
+
 class _Choice:
     """One of several answers, gathered from its pieces."""
 
     def __init__(self) -> None:
         self._texts: dict[str, list[str]] = {"content": [], "reasoning_content": [], "refusal": []}
         self._calls: dict[int, dict[str, Any]] = {}
-        self._logprobs: dict[str, list[Any]] = {}
+        self._logprobs: dict[str, list[msgspec.Raw]] = {}
         self._reason: str | None = None
 
     def take(self, piece: Piece) -> None:
         for name, parts in self._texts.items():
-            if isinstance(text := piece.delta.get(name), str):
-                parts.append(text)
-        for part in piece.delta.get("tool_calls") or ():
+            parts.append(piece.delta.get(name) or "")
+        for part in piece.delta.get("tool_calls", ()):
             self._take_call(part)
-        for name, tokens in (piece.logprobs or {}).items():
-            if isinstance(tokens, list):
-                self._logprobs.setdefault(name, []).extend(tokens)
+        for name, tokens in _tokens(piece.logprobs):
+            self._logprobs.setdefault(name, []).extend(tokens)
         self._reason = piece.finish_reason or self._reason
 
     def whole(self, index: int, reason: str) -> dict[str, Any]:
@@ -200,14 +215,25 @@ class _Choice:
 
     def _take_call(self, part: dict[str, Any]) -> None:
         """A call's first part has its id and name, later ones only more of its arguments."""
-        function = part.get("function") or {}
-        number = part.get("index", len(self._calls))
+        function = part.get("function", {})
         call = self._calls.setdefault(
-            number, {"id": "", "type": "function", "function": {"name": "", "arguments": ""}}
+            part["index"], {"id": "", "type": "function", "function": {"name": "", "arguments": ""}}
         )
-        call["id"] = part.get("id") or call["id"]
-        call["function"]["name"] = function.get("name") or call["function"]["name"]
-        call["function"]["arguments"] += function.get("arguments") or ""
+        call["id"] = part.get("id", call["id"])
+        call["function"]["name"] = function.get("name", call["function"]["name"])
+        call["function"]["arguments"] += function.get("arguments", "")
+
+
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_items = msgspec.json.Decoder(list[msgspec.Raw]).decode
+
+
+def _tokens(logprobs: msgspec.Raw | None) -> Iterator[tuple[str, list[msgspec.Raw]]]:
+    """The lists in a piece's log probabilities, by name; what else a service says there is not."""
+    with suppress(msgspec.ValidationError):
+        for name, value in _members(logprobs or b"{}").items():
+            with suppress(msgspec.ValidationError):
+                yield name, _items(value)
 
 
 def _call(call: ToolCall) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from shared.errors import (
     ModelUnavailable,
     NotFound,
     PayloadTooLarge,
+    UnknownModel,
 )
 from shared.events import End, Error
 from shared.messages import FinishReason
@@ -72,7 +73,7 @@ def refusal(error: ChatError) -> Refusal:
     """How an error is told that has a status."""
     code, status = error.code, error.status
     field = error.problems[0].field if error.problems else None
-    if field == "model" and isinstance(error, InvalidRequest | NotFound):
+    if field == "model" and isinstance(error, UnknownModel | NotFound):
         code, status = MODEL_NOT_FOUND, NotFound.status
     name = _name(field)
     message = error.message
@@ -85,12 +86,13 @@ def refusal(error: ChatError) -> Refusal:
     return Refusal(status, _body(message, status, name, code), headers)
 
 
-def told(end: End, error: Error | None) -> tuple[int, bytes] | None:
+def told(end: End, error: Error | None, *, said: bool = False) -> tuple[int, bytes] | None:
     """Status and body of a turn that ended otherwise than by the model's own end; None: it did.
 
     An answer that the content filter stopped is one, as far as it came; nothing at all is none.
+    `said`: there is one by pieces, of which the end has no text.
     """
-    if end.finish_reason == "content_filter" and end.text:
+    if end.finish_reason == "content_filter" and (said or end.text):
         return None
     if error is not None:
         status = _STATUSES.get(error.code, InternalError.status)

@@ -1,12 +1,16 @@
 """The messages of a completions request: checked by role, and as they are sent on."""
 
+from collections import Counter
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from shared.errors import InvalidRequest
+
+Name = Annotated[str, Meta(max_length=64)]
+"""Of who speaks: OpenAI's bound, so that it is no place for a prompt."""
 
 
 class TextPart(Struct, frozen=True, tag_field="type", tag="text", forbid_unknown_fields=True):
@@ -45,19 +49,19 @@ class SystemMessage(
     Struct, frozen=True, tag_field="role", tag="system", forbid_unknown_fields=True
 ):
     content: str | list[TextPart]
-    name: str | None = None
+    name: Name | None = None
 
 
 class DeveloperMessage(
     Struct, frozen=True, tag_field="role", tag="developer", forbid_unknown_fields=True
 ):
     content: str | list[TextPart]
-    name: str | None = None
+    name: Name | None = None
 
 
 class UserMessage(Struct, frozen=True, tag_field="role", tag="user", forbid_unknown_fields=True):
     content: str | list[TextPart | ImagePart]
-    name: str | None = None
+    name: Name | None = None
 
 
 class AssistantMessage(Struct, frozen=True, kw_only=True, tag_field="role", tag="assistant"):
@@ -70,7 +74,7 @@ class AssistantMessage(Struct, frozen=True, kw_only=True, tag_field="role", tag=
     content: str | list[TextPart | RefusalPart] | None = None
     tool_calls: list[Call] | None = None
     refusal: str | None = None
-    name: str | None = None
+    name: Name | None = None
     prefix: bool | None = None
     audio: Any = None
     function_call: Any = None
@@ -93,12 +97,15 @@ _NOT_TAKEN = {
 }
 
 
-def plain_text(content: Content) -> str | None:
-    """The text of a content that is nothing else, parts on lines of their own."""
+def said_in(content: Content) -> str:
+    """The text of a content, parts on lines of their own."""
     if content is None or isinstance(content, str):
-        return content
-    texts = [part.text for part in content if isinstance(part, TextPart)]
-    return "\n".join(texts) if texts and len(texts) == len(content) else None
+        return content or ""
+    return "\n".join(part.text for part in content if isinstance(part, TextPart))
+
+
+def has_images(content: Content) -> bool:
+    return isinstance(content, list) and any(isinstance(part, ImagePart) for part in content)
 
 
 def sent(message: AnyMessage) -> dict[str, Any]:
@@ -130,7 +137,7 @@ def check_calls(messages: Sequence[AnyMessage]) -> None:
     Nor is anything taken that would be lost: an answer without content, or with a member that no
     connection sends.
     """
-    waiting: list[str] = []
+    waiting: Counter[str] = Counter()
     for index, message in enumerate(messages):
         at = f"messages[{index}]"
         if isinstance(message, ToolMessage):
@@ -140,20 +147,23 @@ def check_calls(messages: Sequence[AnyMessage]) -> None:
                     "it, which no other message answers.",
                     field=f"{at}.tool_call_id",
                 )
-            waiting.remove(message.tool_call_id)
+            waiting[message.tool_call_id] -= 1
+            if not waiting[message.tool_call_id]:
+                del waiting[message.tool_call_id]
             continue
         _check_answered(waiting, index)
         if isinstance(message, AssistantMessage):
             _check_answer(message, at)
-            waiting = [call.id for call in message.tool_calls or ()]
+            waiting = Counter(call.id for call in message.tool_calls or ())
     _check_answered(waiting, len(messages))
 
 
-def _check_answered(waiting: Sequence[str], index: int) -> None:
+def _check_answered(waiting: Counter[str], index: int) -> None:
     if waiting:
         raise InvalidRequest(
             f"messages[{index}] must be a tool message: an assistant message's tool_calls are "
-            f"followed by one result each, and there is none yet for {', '.join(waiting)[:200]}.",
+            "followed by one result each, and there is none yet for "
+            f"{', '.join(waiting.elements())[:200]}.",
             field="messages",
         )
 

@@ -22,7 +22,8 @@ from shared.protocols.openai.messages import (
     ToolMessage,
     UserMessage,
     check_calls,
-    plain_text,
+    has_images,
+    said_in,
     sent,
 )
 
@@ -188,7 +189,7 @@ def _limit(asked: CompletionBody) -> int | None:
 def _system_prompt(messages: Sequence[AnyMessage]) -> str | None:
     """All that system and developer messages say, wherever they stand."""
     said = [
-        plain_text(message.content) or ""
+        said_in(message.content)
         for message in messages
         if isinstance(message, SystemMessage | DeveloperMessage)
     ]
@@ -211,19 +212,23 @@ def _asked(
             field="messages",
         )
     spoken = [messages[index] for index in at]
-    last = spoken[-1]
-    question = plain_text(last.content) if isinstance(last, UserMessage) else None
-    if question is not None and not question.strip():
-        field = f"messages[{at[-1]}].content"
-        raise InvalidRequest(f"{field} must not be blank.", field=field)
+    last, field = spoken[-1], f"messages[{at[-1]}]"
+    question = said_in(last.content) if isinstance(last, UserMessage) else None
+    shown = isinstance(last, UserMessage) and has_images(last.content)
+    if question is not None and not question.strip() and not shown:
+        raise InvalidRequest(f"{field}.content must not be blank.", field=f"{field}.content")
     if conversation is None:
         check_calls(messages)
-        brought = [sent(message) for message in spoken]
-        if question is not None:
-            brought[-1]["content"] = question
-        return ChatRequest(user_prompt=question or "", messages=tuple(brought), store=False)
+        if not isinstance(last, UserMessage | ToolMessage):
+            raise InvalidRequest(
+                f"{field} must be the user's question, or what a tool gave: it is the last, and "
+                "nothing else can be answered.",
+                field=field,
+            )
+        brought = tuple(sent(message) for message in spoken)
+        return ChatRequest(user_prompt=question or "", messages=brought, store=False)
     turn = turn_id(key) if key else None
-    if question is not None:
+    if question is not None and not shown:
         return ChatRequest(user_prompt=question, conversation_id=conversation, turn_id=turn)
     if isinstance(last, ToolMessage):
         return ChatRequest(
@@ -235,7 +240,7 @@ def _asked(
     raise InvalidRequest(
         "With a conversation the last message must be the user's text, or the results of the "
         "tools that the last turn called: what comes before is read from the history.",
-        field=f"messages[{at[-1]}]",
+        field=field,
     )
 
 
@@ -245,6 +250,6 @@ def _results(spoken: Sequence[AnyMessage]) -> tuple[ToolResult, ...]:
     for message in reversed(spoken):
         if not isinstance(message, ToolMessage):
             break
-        content = plain_text(message.content) or ""
+        content = said_in(message.content)
         results.append(ToolResult(id=message.tool_call_id, content=content))
     return tuple(reversed(results))
