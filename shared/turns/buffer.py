@@ -166,6 +166,8 @@ class TurnBuffer:
 
     def entries_after(self, position: Position) -> Sequence[Entry]:
         """All that comes after a position, text merged; the end, for one beyond what survived."""
+        if _is_of_end(position):
+            return []
         run_number, offset = position
         entries = []
         for number in range(run_number, len(self._runs)):
@@ -173,7 +175,7 @@ class TurnBuffer:
             if offset < run.length:
                 entries.append(Entry(run.whole(offset), Position(number, run.length), {}))
             offset = 0
-        if self.end is not None and (entries or not _is_of_end(position)):
+        if self.end is not None:
             entries.append(Entry(self.end, self._tip, {}))
         return entries
 

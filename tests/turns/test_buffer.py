@@ -181,8 +181,7 @@ def test_nothing_comes_after_an_end_that_was_seen_where_more_or_less_had_survive
     run: int,
 ) -> None:
     buffer = filled([START, Delta("abc"), End("incomplete", USAGE, "abc")])
-    after = [e.event for e in buffer.entries_after(Position(run, 0))]
-    assert after == ([Delta("abc"), buffer.end] if run == 1 else [])
+    assert buffer.entries_after(Position(run, 0)) == []
 
 
 def test_only_the_end_has_its_position() -> None:
