@@ -29,7 +29,7 @@ from shared.prompts.actions import Action, Actions, load_actions
 from shared.prompts.actions_file import FILE
 from shared.prompts.prompt import Prompt, check_locks, make_prompt
 from shared.prompts.template import PLAIN
-from shared.protocols.native.encoders import HEARTBEAT_SECONDS
+from shared.protocols.encoding import HEARTBEAT_SECONDS
 from shared.settings import Connection, IdentitySettings, Settings
 from shared.shutdown import before_sigterm
 from shared.turns.budget import Budget

@@ -22,7 +22,7 @@ from shared.events import Citations, Error
 from shared.history.base import Answer, Conversation, Head, Place, Question
 from shared.history.reading import export_messages, read_messages
 from shared.protocols.decoding import decode
-from shared.protocols.native.encoders import shown_documents
+from shared.protocols.encoding import shown_documents
 from shared.services import Services
 
 _CONVERSATION = "conversations/{conversationId}"

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from shared.events import End
-from shared.protocols.native.encoders import Encoder
+from shared.protocols.encoding import Encoder
 from shared.turns.buffer import Entry, Watch
 
 

@@ -8,7 +8,7 @@ from starlette.types import Receive, Scope, Send
 
 from shared.api.streaming import WatchResponse
 from shared.events import End
-from shared.protocols.native.encoders import HEARTBEAT_SECONDS, Encoder
+from shared.protocols.encoding import HEARTBEAT_SECONDS, Encoder
 from shared.turns.buffer import Entry, Watch
 
 

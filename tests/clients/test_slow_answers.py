@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from local.loopback import serving
 from shared.events import Delta, End, Error, Event, Position, Start
 from shared.messages import Usage
-from shared.protocols.native.encoders import Encoder
+from shared.protocols.encoding import Encoder
 from shared.protocols.openai.encoders import ChunkEncoder, WholeEncoder
 from tests.clients.node import play
 

@@ -18,8 +18,9 @@ from shared.events import (
     ToolCall,
 )
 from shared.messages import Document, FinishReason, Usage
+from shared.protocols.encoding import Encoder
 from shared.protocols.native.accept import Form
-from shared.protocols.native.encoders import Encoder, encode_event, make_encoder
+from shared.protocols.native.encoders import encode_event, make_encoder
 
 USAGE = Usage(1, 2, 3)
 EVERYTHING: list[Event] = [

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from shared.events import Citations, Delta, End, Error, Event, Position, Reasoning, Start, ToolCall
-from shared.protocols.native.encoders import cut_by_filter, escape_separators, shown_documents
+from shared.protocols.encoding import cut_by_filter, escape_separators, shown_documents
 
 _json = msgspec.json.Encoder().encode
 

@@ -1,7 +1,6 @@
 """Events as bytes: text, NDJSON, SSE, and one JSON object. Pure; a frame ends where it ends."""
 
-from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
@@ -16,19 +15,11 @@ from shared.events import (
     Start,
     ToolCall,
 )
-from shared.messages import Document, FinishReason
+from shared.messages import FinishReason
+from shared.protocols.encoding import Encoder, escape_separators, shown_documents
 from shared.protocols.native.accept import Form
 
-HEARTBEAT_SECONDS = 15.0
-
 _json = msgspec.json.Encoder().encode
-
-_SEPARATORS = (
-    (b"\xe2\x80\xa8", b"\\u2028"),
-    (b"\xe2\x80\xa9", b"\\u2029"),
-    (b"\xc2\x85", b"\\u0085"),
-)
-"""Line separators that are legal in JSON, and that many clients' line readers split at."""
 
 _ENDINGS: dict[FinishReason, str] = {
     "length": "Exceeded max token length!",
@@ -38,17 +29,6 @@ _ENDINGS: dict[FinishReason, str] = {
     "incomplete": "The answer broke off.",
     "error": "Something went wrong.",
 }
-
-
-class Encoder(Protocol):
-    """One form of the stream. Encoders with the same `key` share frames; None: its own alone."""
-
-    heartbeat: bytes
-
-    @property
-    def key(self) -> str | None: ...
-
-    def encode(self, event: Event, position: Position) -> bytes: ...
 
 
 class TextEncoder:
@@ -161,15 +141,6 @@ def encode_event(event: Event, position: Position, result_name: str) -> bytes:
     return escape_separators(data)
 
 
-def escape_separators(data: bytes) -> bytes:
-    """Keep a line of JSON one line for readers that split at Unicode's line separators."""
-    if not data.isascii():
-        for raw, escaped in _SEPARATORS:
-            if raw in data:
-                data = data.replace(raw, escaped)
-    return data
-
-
 def _fields(event: Event, result_name: str) -> dict[str, Any]:
     match event:
         case End():
@@ -187,19 +158,3 @@ def _fields(event: Event, result_name: str) -> dict[str, Any]:
         case _:
             other: dict[str, Any] = msgspec.to_builtins(event)
             return other
-
-
-def cut_by_filter(end: End) -> bool:
-    """Whether the content filter stopped an answer that had begun.
-
-    For protocols with a finish reason of their own for it, that is an end and no error.
-    """
-    return end.finish_reason == "content_filter" and end.text != ""
-
-
-def shown_documents(documents: Iterable[Document]) -> list[dict[str, Any]]:
-    """What callers are shown of documents: not their content, which may be long and not theirs."""
-    return [
-        {name: value for name, value in msgspec.to_builtins(d).items() if name != "content"}
-        for d in documents
-    ]

@@ -16,8 +16,7 @@ from shared.messages import (
     ToolResult,
 )
 from shared.protocols.chosen import Chosen, check_one_each, request_of
-from shared.protocols.decoding import convert as convert
-from shared.protocols.decoding import decode as decode
+from shared.protocols.decoding import decode
 
 NOT_BESIDE_RESULTS = {
     "promptTemplate": "it renders a prompt, and with results there is none",

@@ -11,7 +11,7 @@ import msgspec
 
 from shared.events import Delta, End, Error, Event, Piece, Position, Reasoning, Start, ToolCall
 from shared.messages import Usage
-from shared.protocols.native.encoders import escape_separators
+from shared.protocols.encoding import escape_separators
 from shared.protocols.openai.errors import told
 
 _json = msgspec.json.Encoder().encode

@@ -14,7 +14,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from shared.errors import InvalidRequest
 from shared.messages import ID_PATTERN, ChatRequest, Identifier, ToolResult, WholeOptions
-from shared.protocols.native.request import convert, decode
+from shared.protocols.decoding import convert, decode
 from shared.protocols.openai.messages import (
     AnyMessage,
     DeveloperMessage,

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from shared.errors import NotAcceptable
-from shared.protocols.native.accept import qualities, quality_of
+from shared.protocols.accepting import qualities, quality_of
 
 type UiForm = Literal["parts", "text"]
 

@@ -14,7 +14,7 @@ import msgspec
 
 from shared.events import Citations, Delta, End, Error, Event, Position, Reasoning, Start, ToolCall
 from shared.messages import Document, FinishReason, ToolResult
-from shared.protocols.native.encoders import cut_by_filter, escape_separators
+from shared.protocols.encoding import cut_by_filter, escape_separators
 from shared.protocols.ui_messages.ids import answer_id
 
 HEADERS = {"x-vercel-ai-ui-message-stream": "v1"}

@@ -1,0 +1,54 @@
+"""What the encoders of all protocols share."""
+
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+import msgspec
+
+from shared.events import End, Event, Position
+from shared.messages import Document
+
+HEARTBEAT_SECONDS = 15.0
+
+_SEPARATORS = (
+    (b"\xe2\x80\xa8", b"\\u2028"),
+    (b"\xe2\x80\xa9", b"\\u2029"),
+    (b"\xc2\x85", b"\\u0085"),
+)
+"""Line separators that are legal in JSON, and that many clients' line readers split at."""
+
+
+class Encoder(Protocol):
+    """One form of the stream. Encoders with the same `key` share frames; None: its own alone."""
+
+    heartbeat: bytes
+
+    @property
+    def key(self) -> str | None: ...
+
+    def encode(self, event: Event, position: Position) -> bytes: ...
+
+
+def escape_separators(data: bytes) -> bytes:
+    """Keep a line of JSON one line for readers that split at Unicode's line separators."""
+    if not data.isascii():
+        for raw, escaped in _SEPARATORS:
+            if raw in data:
+                data = data.replace(raw, escaped)
+    return data
+
+
+def cut_by_filter(end: End) -> bool:
+    """Whether the content filter stopped an answer that had begun.
+
+    For protocols with a finish reason of their own for it, that is an end and no error.
+    """
+    return end.finish_reason == "content_filter" and end.text != ""
+
+
+def shown_documents(documents: Iterable[Document]) -> list[dict[str, Any]]:
+    """What callers are shown of documents: not their content, which may be long and not theirs."""
+    return [
+        {name: value for name, value in msgspec.to_builtins(d).items() if name != "content"}
+        for d in documents
+    ]
