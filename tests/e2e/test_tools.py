@@ -233,7 +233,8 @@ async def test_the_same_results_again(alice: Api, model: Simulator, conversation
     [one] = await called(alice, model, conversation)
     first = await give(alice, conversation, one, turnId="t2")
     again = await give(alice, conversation, one, turnId="t2")
-    assert again.events == first.events
+    # Not event by event: a replay tells text that was cut as it arrived in one piece.
+    assert (again.events[0], again.answer, again.end) == (first.events[0], first.answer, first.end)
     other = await give(alice, conversation, one, content="other", turnId="t2")
     other.problem(409, "turn_mismatch")
     question = await alice.chat("Hello", conversationId=conversation, turnId="t2")
