@@ -56,7 +56,9 @@ def _end_state(facts: Facts, world: World) -> Iterator[Finding]:
 def _asked(facts: Facts) -> Iterator[Finding]:
     """Once for each turn that began; what was refused and tried again may be asked again."""
     answered = [ask for ask in facts.asks if ask.status == 200 and not ask.fault.startswith("cut")]
-    spoke = [ask for ask in answered if ask.spoke]
+    # A connection that is reset loses what its reader has not read yet: nobody knows what arrived.
+    resets = "[simulate: cut reset" in facts.turn.plan.prompt
+    spoke = [ask for ask in answered if ask.spoke and (ask.finished or not resets)]
     if len(spoke) > 1:
         yield _finding(facts, "asked_again", f"the model answered it {len(spoke)} times")
     refused = sum(s.way != "attach" and s.status != 200 for s in facts.turn.sightings)

@@ -269,6 +269,18 @@ def replaced(case: Case) -> None:
     case.final.messages = mine
 
 
+def reset_at_once(case: Case) -> None:
+    """Its first words were lost with the connection; it was refused, and asked again."""
+    prompt = "m [simulate: cut reset after=1]"
+    case.turn.plan = replace(PLAN, prompt=prompt, end="incomplete")
+    case.ended("incomplete", TEXT[:9])
+    for messages in (case.final.messages, case.final.exported):
+        messages[0] = replace(messages[0], content=prompt)
+    case.ask.finished = False
+    once_more(case, at=9.0, finished=False)
+    case.turn.sightings.insert(0, refused(503, "model_unavailable", at=8.9))
+
+
 ALLOWED: list[tuple[str, Spoil]] = [
     ("told the error before it came back", told_the_error_before),
     ("told nothing but the error", lambda c: told_the_error_before(c, text="")),
@@ -336,6 +348,7 @@ ALLOWED: list[tuple[str, Spoil]] = [
             lambda c: c.turn.sightings.insert(0, refused(503, "model_unavailable", at=8.9)),
         ),
     ),
+    ("asked again after a refusal, as the model reset the connection", reset_at_once),
     ("busy while it ran", lambda c: two(c, 409, "conversation_busy", busy_with="t", at=10.5)),
     ("resumed", lambda c: resumed(c, TEXT[:9], TEXT[9:])),
     ("replaced", replaced),
