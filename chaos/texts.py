@@ -62,7 +62,9 @@ def _end(facts: Facts, sighting: Sighting) -> Iterator[Finding]:
             f"the store says {kept[0]} with {len(kept[1])}, {kept[2]}"
         )
         yield _finding(facts, "told_otherwise", f"{_who(sighting)}: {says}")
-    error = sighting.error or _error_before(facts, sighting)
+    error = sighting.error
+    if stored.error and not error:
+        error = _error_before(facts, sighting)
     if (error == "") != (stored.error == ""):
         says = f"was told the error {error!r}; the store says {stored.error!r}"
         yield _finding(facts, "told_otherwise", f"{_who(sighting)}: {says}")

@@ -281,7 +281,20 @@ def reset_at_once(case: Case) -> None:
     case.turn.sightings.insert(0, refused(503, "model_unavailable", at=8.9))
 
 
+def killed_after_its_error(case: Case) -> None:
+    """The error was told, and died with its instance before it was stored."""
+    case.disturb("kill", 11.0, 14.0)
+    case.store("incomplete", "")
+    case.turn.plan = replace(PLAN, end="error")
+    case.ask.finished = False
+    first = replace(seen(TEXT[:9], None), error="model_unavailable", parting="broken", closed=11.0)
+    rest = replace(seen("", None, way="attach", at=50.0, before=TEXT[:9]), text="", marks=[])
+    end = seen("", "incomplete").end
+    case.turn.sightings = [first, replace(rest, end=end, parting="end")]
+
+
 ALLOWED: list[tuple[str, Spoil]] = [
+    ("killed after its error was told", killed_after_its_error),
     ("told the error before it came back", told_the_error_before),
     ("told nothing but the error", lambda c: told_the_error_before(c, text="")),
     ("killed", killed),

@@ -180,6 +180,6 @@ async def test_what_is_left_until_the_response_begins_bounds_the_budget() -> Non
         serving(refusal) as second,
         chained(first.url, second.url, budget=60) as model,
     ):
-        with pytest.raises(ModelUnavailable):
-            await told(model, msgspec.structs.replace(asking(), within=0.2))
+        with pytest.raises(ModelUnavailable):  # less than the first pause
+            await told(model, msgspec.structs.replace(asking(), within=0.05))
         assert len(first.bodies) == 1
