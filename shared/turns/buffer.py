@@ -244,9 +244,9 @@ class Watch:
     @property
     def ended(self) -> bool:
         """Whether everything has been read, or the watch was closed."""
-        return self._closed or (
-            self._buffer.end is not None and not self._buffer.entries_after(self._position)
-        )
+        if self._closed or _is_of_end(self._position):
+            return True
+        return self._buffer.end is not None and not self._buffer.entries_after(self._position)
 
     def rewind(self) -> None:
         """Go to the beginning; before `pipe`."""
