@@ -19,8 +19,8 @@ from shared.events import (
 )
 from shared.history.base import LEASE_MARGIN_MS, Answer, Conflict, HistoryStore, Place
 from shared.messages import Usage
-from shared.prompts.tokens import estimate_tokens
 from shared.turns.buffer import TurnBuffer, Watch
+from shared.turns.usage import said_tokens
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ def end_event(answer: Answer) -> End:
 
 def usage_of(answer: Answer) -> Usage:
     """An estimate, for a turn whose model never said; its prompt is not stored."""
-    tokens = sum(estimate_tokens(r.text) for r in answer.runs if isinstance(r, Delta | Reasoning))
+    tokens = said_tokens(answer.runs)
     return Usage(0, tokens, tokens, estimated=True)
 
 

@@ -6,7 +6,7 @@ watched for the grace, the turn ends as `disconnected`.
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,21 +16,17 @@ from shared.errors import ChatError, ContentFiltered, InternalError, ModelBrokeO
 from shared.events import (
     BEGINNING,
     Answering,
-    Delta,
     End,
     Error,
-    Event,
     Finish,
-    Piece,
     Position,
-    Reasoning,
     ShownEvent,
-    ToolCall,
 )
 from shared.messages import FinishReason, ModelRequest, Usage
 from shared.models.base import ChatModel
-from shared.prompts.tokens import estimate_messages, estimate_tokens
+from shared.prompts.tokens import estimate_messages
 from shared.turns.buffer import TurnBuffer, Watch, size_in_bytes
+from shared.turns.usage import said_tokens
 from shared.turns.writer import Mail, StillWatched, TurnWriter, Verdict
 
 logger = logging.getLogger(__name__)
@@ -357,7 +353,7 @@ class Turn:
         if self._finish.usage is not None:
             return self._finish.usage
         prompt = estimate_messages(self._request.messages)
-        completion = sum(map(_said_tokens, self.buffer.shown))
+        completion = said_tokens(self.buffer.shown)
         return Usage(prompt, completion, prompt + completion, estimated=True)
 
     def _left(self, _watch: Watch) -> None:
@@ -390,26 +386,6 @@ class Turn:
             self._interrupted.set_result(outcome)
         elif self._wanted is None:
             self._wanted = outcome
-
-
-def _said_tokens(event: Event) -> int:
-    match event:
-        case Delta() | Reasoning():
-            return estimate_tokens(event.text)
-        case ToolCall():
-            return estimate_tokens(event.arguments)
-        case Piece():
-            return sum(map(estimate_tokens, _texts(event.delta)))
-        case _:
-            return 0
-
-
-def _texts(delta: dict[str, Any]) -> Iterator[str]:
-    """All that a piece says: its texts, and the arguments of its calls."""
-    for name in ("content", "reasoning_content", "refusal"):
-        yield delta.get(name) or ""
-    for call in delta.get("tool_calls", ()):
-        yield call.get("function", {}).get("arguments", "")
 
 
 def _error_event(error: ChatError) -> Error:
