@@ -65,12 +65,13 @@ async def running_on_port(
             try:
                 child, _ = await stack.enter_async_context(part)
             except ChildFailed as exc:
-                if attempt == _ATTEMPTS or not any(sign in str(exc) for sign in _TAKEN):
+                said = str(exc).lower()
+                if attempt == _ATTEMPTS or not any(sign in said for sign in _TAKEN):
                     raise
                 continue
             yield child, port
             return
 
 
-# How Node.js, Python and Windows say that somebody else listens there.
-_TAKEN = ("EADDRINUSE", "address already in use", "WinError 10048", "Errno 48", "Errno 98")
+# How Node.js, Python, PostgreSQL and Windows say that somebody else listens there.
+_TAKEN = ("eaddrinuse", "address already in use", "winerror 10048", "errno 48", "errno 98")

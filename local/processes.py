@@ -34,7 +34,7 @@ class Command:
     """What to start: `ready` matches the line that says that it serves.
 
     `ends_with_stdin`: the child ends by itself when its standard input does; any other is told
-    by SIGTERM (on Windows, which has none, by Ctrl-Break).
+    by the signal `ends_by` (on Windows, which has none, by Ctrl-Break).
     """
 
     name: str
@@ -43,6 +43,7 @@ class Command:
     env: Mapping[str, str] | None = None
     folder: Path | None = None
     ends_with_stdin: bool = False
+    ends_by: signal.Signals = signal.SIGTERM
 
 
 class ChildFailed(Exception):
@@ -153,7 +154,7 @@ class Child(asyncio.SubprocessProtocol):
         elif sys.platform == "win32":
             self._transport.send_signal(signal.CTRL_BREAK_EVENT)
         else:
-            self._transport.terminate()
+            self._transport.send_signal(self._command.ends_by)
 
     def _hear(self, line: bytes) -> None:
         text = _TERMINAL_CODES.sub("", line.decode("utf-8", "replace")).rstrip()

@@ -29,6 +29,7 @@ _CONNECTION = (
     "AZURE_OPENAI__apiVersion",
     "AZURE_OPENAI__credential",
     "AZURE_OPENAI__clientId",
+    "AZURE_OPENAI__embeddingsModel",
     "AZURE_OPENAI__endpoint",
     "AZURE_OPENAI__kind",
     "AZURE_OPENAI__managedIdentityResourceId",

@@ -21,10 +21,12 @@
     ├── ModelUnavailable          503 model_unavailable
     │   └── ModelBrokeOff         the same
     ├── StoreUnavailable          503 store_unavailable
+    ├── RetrievalUnavailable      503 retrieval_unavailable
     └── ModelTimeout              504 model_timeout
 
 A message is safe to show: it never holds a key, a token, a stack trace or an upstream body.
-Vendor errors become one of these at one boundary each (`models`, `history`, `identity`).
+Vendor errors become one of these at one boundary each (`models`, `history`,
+`retrieval`, `identity`).
 """
 
 from dataclasses import dataclass
@@ -155,6 +157,11 @@ class ModelBrokeOff(ModelUnavailable):
 
 class StoreUnavailable(ChatError):
     code, status, title = "store_unavailable", 503, "The history cannot be reached"
+    retryable = True
+
+
+class RetrievalUnavailable(ChatError):
+    code, status, title = "retrieval_unavailable", 503, "The documents cannot be searched"
     retryable = True
 
 

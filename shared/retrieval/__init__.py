@@ -1,0 +1,1 @@
+"""Retrieval: what an action's question is answered from, found on the server."""
