@@ -46,10 +46,23 @@ class Start(Struct, frozen=True, tag="start", rename="camel"):
     new: bool
 
 
-class Citations(Struct, frozen=True, tag="citations"):
-    """The documents that the answer may cite, in the order of their numbers."""
+class RetrievalFailure(Struct, frozen=True):
+    """Why an answer has no documents of its action; `code` and `message` as in `errors`."""
+
+    code: str
+    message: str
+
+
+class Citations(Struct, frozen=True, tag="citations", rename="camel", omit_defaults=True):
+    """The documents that the answer may cite, in the order of their numbers; without content."""
 
     documents: tuple[Document, ...]
+    left_out: tuple[Document, ...] = ()
+    """Those that the context's token budget had no room for, best first."""
+    query: str | None = None
+    """What was looked for, where it is not the question as it came."""
+    failure: RetrievalFailure | None = None
+    """The documents could not be searched, and the action answers all the same."""
 
 
 class Reasoning(Struct, frozen=True, tag="reasoning"):

@@ -1,6 +1,7 @@
 """The values that pass between the layers: frozen, and free of HTTP, SDKs and storage."""
 
 import hashlib
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -12,7 +13,16 @@ Identifier = Annotated[str, Meta(pattern=ID_PATTERN)]
 ResultName = Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*\Z", max_length=64)]
 """The name under which a caller is given the whole answer."""
 RESULT_FIELDS = frozenset(
-    {"conversationId", "turnId", "finishReason", "usage", "citations", "toolCalls", "error"}
+    {
+        "conversationId",
+        "turnId",
+        "finishReason",
+        "usage",
+        "citations",
+        "retrieval",
+        "toolCalls",
+        "error",
+    }
 )
 """Fields of the JSON response beside it; the result cannot have one of these names."""
 
@@ -58,6 +68,13 @@ class Document(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unk
     title: str | None = None
     url: str | None = None
     score: float | None = None
+
+
+type SearchMode = Literal["vector", "text", "hybrid"]
+"""By meaning, by words, or by both (reciprocal rank fusion)."""
+type FilterValue = str | int | float | bool
+type Filter = Mapping[str, FilterValue | tuple[FilterValue, ...]]
+"""Every name must have the value, or one of the values, in a document's metadata."""
 
 
 class Usage(Struct, frozen=True, rename="camel"):

@@ -30,6 +30,7 @@ from shared.prompts.actions_file import FILE
 from shared.prompts.prompt import Prompt, check_locks, make_prompt
 from shared.prompts.template import PLAIN
 from shared.protocols.encoding import HEARTBEAT_SECONDS
+from shared.retrieval.base import Retriever
 from shared.settings import Connection, IdentitySettings, Settings
 from shared.shutdown import before_sigterm
 from shared.turns.budget import Budget
@@ -109,14 +110,19 @@ class Services:
             self.budget,
         )
 
+    def retriever(self, name: str) -> Retriever:
+        """The retriever of that name. Raises `Misconfigured`."""
+        raise Misconfigured(f"There is no retriever {name}.")
+
     def caller(self, principals: list[str]) -> Caller:
         """Who calls, by the values of the platform's header. Raises `Unauthenticated`."""
         if len(principals) > 1:
             raise Unauthenticated("x-ms-client-principal came more than once.")
         return principal.caller(self.settings.auth, principals[0] if principals else None)
 
-    def prepare(self, request: ChatRequest) -> tuple[Prompt, ChatModel]:
-        """The request checked against its action, and the model it goes to."""
+    def prepare(self, request: ChatRequest) -> tuple[Prompt, ChatModel, Retriever | None]:
+        """The request checked against its action, the model it goes to, and what finds documents
+        for it."""
         action = self.actions.get(request.action)
         check_locks(action, request)
         names = self.settings.connection_names
@@ -127,7 +133,9 @@ class Services:
             )
         connection, model = self._asked(action, request)
         prompt = make_prompt(action, request, model, self.settings.limits)
-        return prompt, self._model(connection)
+        retrieval = prompt.retrieval
+        retriever = self.retriever(retrieval.retriever) if retrieval else None
+        return prompt, self._model(connection), retriever
 
     async def readiness(self) -> list[dict[str, str]]:
         """What does not work, by part; asked at most once in 10 s, whoever asks."""

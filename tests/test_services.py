@@ -60,7 +60,7 @@ def services(root: Path, without: str = "", **settings: str) -> Services:
 
 def prepared(made: Services, **fields: str) -> tuple[str, str]:
     """The model that is asked, and the name of the connection it is asked on."""
-    prompt, model = made.prepare(ChatRequest(user_prompt="Hello", **fields))  # type: ignore[arg-type]
+    prompt, model, _ = made.prepare(ChatRequest(user_prompt="Hello", **fields))  # type: ignore[arg-type]
     assert isinstance(model, ChatCompletions)
     return prompt.model, model._connection.name
 
@@ -127,10 +127,10 @@ async def test_a_connection_has_one_client_and_an_identity_one_source_of_tokens(
 
 async def test_a_connection_with_a_fallback_shares_the_clients_of_its_chain(tmp_path: Path) -> None:
     made = services(tmp_path, AZURE_OPENAI__fallback="OTHER", OTHER__model="m")
-    _, chained = made.prepare(ChatRequest(user_prompt="x"))
+    _, chained, _ = made.prepare(ChatRequest(user_prompt="x"))
     assert isinstance(chained, FailOver)
     assert made.prepare(ChatRequest(user_prompt="x"))[1] is chained
-    _, alone = made.prepare(ChatRequest(user_prompt="x", connection="OTHER"))
+    _, alone, _ = made.prepare(ChatRequest(user_prompt="x", connection="OTHER"))
     assert isinstance(alone, ChatCompletions)
     assert [client.connection.name for client in chained._chain] == ["AZURE_OPENAI", "OTHER"]
     assert chained._chain[1] is alone

@@ -43,9 +43,9 @@ async def _start(req: Request, services: Services) -> TurnResponse:
             "No files are taken: send the messages without files, as application/json."
         )
     request = parse(await read_json(req, services.settings.limits.body_bytes))
-    prompt, model = services.prepare(request)
+    asked = services.prepare(request)
     turns = services.turns
-    return await unless_left(req, turns.start(caller, request, prompt, model))
+    return await unless_left(req, turns.start(caller, request, *asked))
 
 
 def _refuse(error: ChatError) -> Response:

@@ -32,9 +32,9 @@ def chat_blueprint(services: Services) -> func.Blueprint:
         caller = authenticate(req, services)
         form = _form(req)
         request = parse(await read_json(req, services.settings.limits.body_bytes))
-        prompt, model = services.prepare(request)
+        asked = services.prepare(request)
         turns = services.turns
-        starting = turns.start(caller, request, prompt, model)
+        starting = turns.start(caller, request, *asked)
         return _stream(await unless_left(req, starting), form)
 
     async def attach(req: Request) -> Response:

@@ -22,7 +22,7 @@ from shared.events import Citations, Error
 from shared.history.base import Answer, Conversation, Head, Place, Question
 from shared.history.reading import export_messages, read_messages
 from shared.protocols.decoding import decode
-from shared.protocols.encoding import shown_documents
+from shared.protocols.encoding import shown_documents, shown_retrieval
 from shared.services import Services
 
 _CONVERSATION = "conversations/{conversationId}"
@@ -190,9 +190,11 @@ def _answer(message: Answer) -> dict[str, Any]:
         shown["usage"] = message.usage
     if message.reasoning:
         shown["reasoning"] = message.reasoning
-    citations = [d for run in message.runs if isinstance(run, Citations) for d in run.documents]
-    if citations:
-        shown["citations"] = shown_documents(citations)
+    if cited := next((run for run in message.runs if isinstance(run, Citations)), None):
+        if cited.documents:
+            shown["citations"] = shown_documents(cited.documents)
+        if retrieval := shown_retrieval(cited):
+            shown["retrieval"] = retrieval
     if message.calls:
         shown["toolCalls"] = [
             {"id": call.id, "name": call.name, "arguments": call.arguments}

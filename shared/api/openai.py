@@ -44,9 +44,9 @@ def openai_blueprint(services: Services) -> func.Blueprint:
         caller = authenticate(req, services)
         asked = parse(await read_json(req, services.settings.limits.body_bytes), req.headers)
         request = _request(asked, services)
-        prompt, model = services.prepare(request)
+        prompt, model, retriever = services.prepare(request)
         turns = services.turns
-        turn = await unless_left(req, turns.start(caller, request, prompt, model))
+        turn = await unless_left(req, turns.start(caller, request, prompt, model, retriever))
         return _told(turn, asked)
 
     async def models(req: Request) -> Response:

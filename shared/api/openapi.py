@@ -30,7 +30,7 @@ from shared.api.openapi_parts import (
     ref,
 )
 from shared.api.openapi_rules import rule_chat, rule_options
-from shared.api.openapi_streams import events, stream_schemas
+from shared.api.openapi_streams import events, retrieval_fields, stream_schemas
 from shared.messages import Document, FinishReason, Options
 from shared.protocols.native.request import ChatBody
 
@@ -264,6 +264,7 @@ def _schemas() -> dict[str, Any]:
             "usage": ref("Usage"),
             "reasoning": text,
             "citations": list_of(cited),
+            "retrieval": ref("Retrieval"),
             "toolCalls": list_of(call),
             "error": error,
             "replaced": {"const": True},
@@ -274,6 +275,7 @@ def _schemas() -> dict[str, Any]:
     fault = object_of({"part": text, "code": text, "detail": text})
     return told | {
         "Usage": usage,
+        "Retrieval": object_of(retrieval_fields(cited), ()),
         "Conversation": object_of(conversation | {"runningTurnId": ID}, tuple(conversation)),
         "Conversations": _page("Conversation"),
         "ConversationTitle": closed({"title": NOT_BLANK | {"minLength": 1, "maxLength": 200}}),
@@ -302,6 +304,7 @@ def _schemas() -> dict[str, Any]:
                 "finishReason": reason,
                 "usage": ref("Usage"),
                 "citations": list_of(cited),
+                "retrieval": ref("Retrieval"),
                 "toolCalls": list_of(call),
                 "error": error,
             },

@@ -106,6 +106,7 @@ def chat_schemas() -> dict[str, Any]:
     context = closed(
         {
             "citations": {"type": "array", "items": {"type": "object"}},
+            "retrieval": ref("Retrieval"),
             "finishReason": {"enum": list(get_args(FinishReason.__value__))},
             "contentFilter": TEXT,
             "toolCalls": {"type": "array", "items": {"type": "object"}},

@@ -21,6 +21,12 @@ def events(data: dict[str, Any], *, positions: bool = False, done: bool = False)
     return object_of(properties)
 
 
+def retrieval_fields(cited: dict[str, Any]) -> dict[str, Any]:
+    """What may be said of documents besides those that are cited."""
+    error = object_of({"code": TEXT, "message": TEXT})
+    return {"query": TEXT, "leftOut": list_of(cited), "error": error}
+
+
 def stream_schemas(reason: dict[str, Any], cited: dict[str, Any]) -> dict[str, Any]:
     """The events of a turn on each protocol; `reason`: how it ended, `cited`: one document."""
     native: dict[str, dict[str, Any]] = {
@@ -37,6 +43,7 @@ def stream_schemas(reason: dict[str, Any], cited: dict[str, Any]) -> dict[str, A
         },
     }
     shown = {kind: _event(kind, fields | _POSITION) for kind, fields in native.items()}
+    shown["citations"]["properties"] |= retrieval_fields(cited)
     shown["start"]["properties"] |= {"conversationId": ID, "turnId": ID}
     return {
         "Position": TEXT | {"pattern": r"^[0-9]{1,9}\.[0-9]{1,9}$"},
@@ -76,6 +83,7 @@ _UI_PARTS: dict[str, dict[str, Any]] = {
     "text-end": {"id": TEXT},
     "source-url": {"sourceId": TEXT, "url": TEXT},
     "source-document": {"sourceId": TEXT, "mediaType": TEXT, "title": TEXT},
+    "data-retrieval": {"data": {"type": "object"}},
     "tool-input-start": _CALL,
     "tool-input-available": _CALL | {"input": _ANY},
     "tool-input-error": _CALL | {"input": _ANY, "errorText": TEXT},

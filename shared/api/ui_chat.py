@@ -67,14 +67,14 @@ async def _start(services: Services, caller: Caller, asked: UiChat) -> TurnRespo
             "the key to the conversation.",
             field="id",
         )
-    prompt, model = services.prepare(request)
+    prompt, model, retriever = services.prepare(request)
     if asked.again is not None:
         store, turns = services.store, services.turns
         place = Place(caller.owner, chat_id)
         request = await ask_again(store, place, request, asked.again, turns.fresh)
         prompt = replace(prompt, request=request)
     turns = services.turns
-    return await turns.start(caller, request, prompt, model)
+    return await turns.start(caller, request, prompt, model, retriever)
 
 
 async def _running(services: Services, place: Place) -> tuple[View, Answer] | None:

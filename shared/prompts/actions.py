@@ -7,11 +7,26 @@ import msgspec
 from msgspec import Struct
 
 from shared.errors import InvalidRequest
-from shared.prompts.actions_file import ActionFile, read_actions
+from shared.messages import Filter, SearchMode
+from shared.prompts.actions_file import ActionFile, RetrievalFile, read_actions
 from shared.settings import DEFAULT_CONNECTION, LOCKABLE_FIELDS, Settings
 
 DEFAULT_ACTION = "default"
 DEFAULT_TEMPERATURE = 0.7
+
+
+class Retrieval(Struct, frozen=True, kw_only=True):
+    """Where an action's question is answered from, and how it is looked for."""
+
+    retriever: str
+    top_k: int = 5
+    mode: SearchMode = "hybrid"
+    min_score: float | None = None
+    filter: Filter = {}
+    rewrite: bool = False
+    """Have the model rewrite a follow-up question from the history."""
+    required: bool = True
+    """A search that fails is the turn's error; else it answers without documents, and says so."""
 
 
 class Action(Struct, frozen=True, kw_only=True):
@@ -29,6 +44,9 @@ class Action(Struct, frozen=True, kw_only=True):
     caller_fields: frozenset[str]
     result_name: str | None = None
     """The result's, for callers who name none."""
+    retrieval: Retrieval | None = None
+    max_context_tokens: int | None = None
+    """Of documents, in a prompt; None: as the settings say."""
     options: dict[str, Any] = msgspec.field(default_factory=dict)
     """Further fields of the completions request, for callers who do not set them."""
 
@@ -76,5 +94,22 @@ def _action(name: str, entry: ActionFile, settings: Settings) -> Action:
         max_completion_tokens=entry.max_completion_tokens,
         caller_fields=caller_fields,
         result_name=entry.result_variable_name,
+        retrieval=_retrieval(entry.retrieval) if entry.retrieval else None,
+        max_context_tokens=entry.max_context_tokens,
         options=msgspec.to_builtins(entry.options) if entry.options else {},
+    )
+
+
+def _retrieval(entry: RetrievalFile) -> Retrieval:
+    return Retrieval(
+        retriever=entry.retriever,
+        top_k=entry.top_k,
+        mode=entry.mode,
+        min_score=entry.min_score,
+        filter={
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in (entry.filter or {}).items()
+        },
+        rewrite=entry.rewrite,
+        required=entry.on_failure == "fail",
     )

@@ -6,14 +6,14 @@
 import json
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
 
 from shared.errors import Misconfigured
-from shared.messages import RESULT_FIELDS, Options, ResultName
-from shared.prompts.template import USER_PROMPT
+from shared.messages import RESULT_FIELDS, FilterValue, Options, ResultName, SearchMode
+from shared.prompts.template import CONTEXT, USER_PROMPT
 from shared.settings import LOCKABLE_FIELDS
 
 FILE = "actions.json"
@@ -30,6 +30,7 @@ _MUST_BE = {
 """Where the library's own words would not tell what is right."""
 
 Named = Annotated[str, Meta(min_length=1)]
+FilterName = Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}\Z")]
 Template = Annotated[str, Meta(pattern=USER_PROMPT)]
 Temperature = Annotated[float, Meta(ge=0, le=2)]
 Tokens = Annotated[int, Meta(ge=1)]
@@ -38,6 +39,35 @@ Tokens = Annotated[int, Meta(ge=1)]
 def _about(words: str) -> Meta:
     """What an editor says of a field."""
     return Meta(description=words)
+
+
+class RetrievalFile(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """Where an action's question is answered from."""
+
+    retriever: Annotated[Named, _about("One of CHAT_RETRIEVERS.")]
+    top_k: Annotated[
+        Annotated[int, Meta(ge=1, le=50)], _about("How many documents at most; 5 unless said.")
+    ] = 5
+    mode: Annotated[
+        SearchMode,
+        _about("By meaning (vector), by words (text), or by both: hybrid, the default."),
+    ] = "hybrid"
+    min_score: Annotated[
+        Annotated[float, Meta(ge=-1, le=1)] | None,
+        _about("The least cosine similarity of what is found by meaning; none unless said."),
+    ] = None
+    filter: Annotated[
+        dict[FilterName, FilterValue | list[FilterValue]] | None,
+        _about("What a document's metadata must say: a value, or one of several, by name."),
+    ] = None
+    rewrite: Annotated[
+        bool,
+        _about("Have the model rewrite a follow-up question from the history before the search."),
+    ] = False
+    on_failure: Annotated[
+        Literal["fail", "answer"],
+        _about("Where the search fails: end with an error (fail, the default), or answer without."),
+    ] = "fail"
 
 
 class ActionFile(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -62,6 +92,12 @@ class ActionFile(Struct, frozen=True, kw_only=True, rename="camel", forbid_unkno
     temperature: Annotated[Temperature | None, _about("0.7 unless said.")] = None
     max_completion_tokens: Annotated[
         Tokens | None, _about("How long an answer may be, in tokens; no limit unless said.")
+    ] = None
+    retrieval: Annotated[
+        RetrievalFile | None, _about("Documents that the question is answered from.")
+    ] = None
+    max_context_tokens: Annotated[
+        Tokens | None, _about("What documents may take of a prompt; CHAT_CONTEXT_MAX_TOKENS.")
     ] = None
     result_variable_name: Annotated[
         ResultName | None, _about("The name of the whole answer at its end; response unless said.")
@@ -128,6 +164,8 @@ def _action(name: str, fields: object) -> ActionFile:
         raise _mistake(
             f"{name}.resultVariableName", f"must not be one of {', '.join(sorted(RESULT_FIELDS))}"
         )
+    if entry.retrieval is not None:
+        _check_retrieval(name, entry, entry.retrieval)
     if entry.caller_fields != ("*",):
         for field in entry.caller_fields or ():
             if field not in LOCKABLE_FIELDS:
@@ -137,6 +175,19 @@ def _action(name: str, fields: object) -> ActionFile:
                     '["*"], and nothing beside it',
                 )
     return entry
+
+
+def _check_retrieval(name: str, entry: ActionFile, retrieval: RetrievalFile) -> None:
+    if entry.prompt_template is not None and entry.prompt_template.count(CONTEXT) != 1:
+        raise _mistake(
+            f"{name}.promptTemplate", f"must hold {CONTEXT} once, for the documents retrieved"
+        )
+    if retrieval.min_score is not None and retrieval.mode == "text":
+        raise _mistake(
+            f"{name}.retrieval.minScore",
+            "is a similarity, which a search by words alone does not have: take it away, or the "
+            "mode to hybrid or vector",
+        )
 
 
 def _invalid(name: str, text: str) -> Misconfigured:
@@ -154,7 +205,11 @@ def _invalid(name: str, text: str) -> Misconfigured:
     return _mistake(place, what.replace("`", ""))
 
 
-_KINDS: Mapping[str, type[Struct]] = {"": ActionFile, "options": Options}
+_KINDS: Mapping[str, type[Struct]] = {
+    "": ActionFile,
+    "options": Options,
+    "retrieval": RetrievalFile,
+}
 
 
 def _names(kind: type[Struct]) -> tuple[str, ...]:

@@ -8,14 +8,15 @@ import msgspec
 
 from shared.errors import FieldLocked, InvalidRequest, PayloadTooLarge
 from shared.messages import ChatRequest, Document, ModelRequest
-from shared.prompts.actions import Action
+from shared.prompts.actions import Action, Retrieval
+from shared.prompts.context import NOTHING, Chosen, choose_documents
 from shared.prompts.template import (
     PLAIN,
     WITH_CONTEXT,
     check_template,
     context_length,
     render,
-    render_context,
+    render_documents,
     rendered_length,
 )
 from shared.settings import Limits
@@ -32,7 +33,12 @@ class Prompt:
     action: Action
     request: ChatRequest
     model: str
-    template: str
+    template: str | None
+    """The caller's or the action's; None: the one that goes with what context there is."""
+    brought: Chosen = NOTHING
+    """The documents that the caller brought."""
+    max_context_tokens: int = 0
+    """Of what is retrieved."""
 
     @property
     def result_name(self) -> str:
@@ -40,15 +46,23 @@ class Prompt:
         return self.request.result_variable_name or self.action.result_name or RESULT_NAME
 
     @property
-    def documents(self) -> tuple[Document, ...]:
-        """What the answer may cite, without the content: nobody is shown it, and it may be long."""
-        context = self.request.context
-        if not isinstance(context, tuple):
-            return ()
-        return tuple(msgspec.structs.replace(document, content="") for document in context)
+    def retrieval(self) -> Retrieval | None:
+        """How documents are to be found for it: not where the caller brings a context."""
+        request = self.request
+        asks = request.user_prompt.strip() and not request.tool_results
+        return self.action.retrieval if asks and request.context is None else None
 
-    def render(self, window: tuple[dict[str, Any], ...]) -> ModelRequest:
-        """System prompt, window (or what the caller brought instead), rendered prompt."""
+    def choose(self, found: Sequence[Document]) -> Chosen:
+        """What of the documents that were retrieved goes into the prompt."""
+        return choose_documents(found, self.max_context_tokens)
+
+    def render(
+        self, window: tuple[dict[str, Any], ...], found: Sequence[Document] = ()
+    ) -> ModelRequest:
+        """System prompt, window (or what the caller brought instead), rendered prompt.
+
+        `found`: what was chosen of the documents that were retrieved.
+        """
         request, action = self.request, self.action
         chosen = msgspec.to_builtins(request.options) if request.options else {}
         if request.temperature is not None:
@@ -67,8 +81,8 @@ class Prompt:
             model=self.model,
             messages=(
                 {"role": "system", "content": request.system_prompt or action.system_prompt},
-                *self._past(window),
-                *self._asked(),
+                *self.past(window),
+                *self._asked(found),
             ),
             parameters=defaults | chosen,
             chosen=frozenset(chosen).union(
@@ -77,7 +91,7 @@ class Prompt:
             pieces=request.pieces,
         )
 
-    def _past(self, window: tuple[dict[str, Any], ...]) -> tuple[dict[str, Any], ...]:
+    def past(self, window: tuple[dict[str, Any], ...]) -> tuple[dict[str, Any], ...]:
         """What comes before what is asked."""
         request = self.request
         if request.messages is not None:
@@ -86,7 +100,7 @@ class Prompt:
             return tuple({"role": m.role, "content": m.content} for m in request.history)
         return window
 
-    def _asked(self) -> tuple[dict[str, Any], ...]:
+    def _asked(self, found: Sequence[Document]) -> tuple[dict[str, Any], ...]:
         """The question, rendered, before its images; or what the model's calls gave."""
         request = self.request
         if request.tool_results:
@@ -97,7 +111,10 @@ class Prompt:
         last = request.messages[-1] if request.messages else {"role": "user", "content": ""}
         if last["role"] != "user":
             return (last,)
-        user = render(self.template, request.user_prompt, render_context(request.context))
+        context = request.context if isinstance(request.context, str) else ""
+        documents = self.brought.documents or found
+        template = self.template or (WITH_CONTEXT if context or documents else PLAIN)
+        user = render(template, request.user_prompt, context or render_documents(documents))
         if images := _images(last):
             text = [{"type": "text", "text": user}] if user.strip() else []
             return ({**last, "content": [*text, *images]},)
@@ -129,13 +146,14 @@ def check_locks(action: Action, request: ChatRequest) -> None:
 
 def make_prompt(action: Action, request: ChatRequest, model: str, limits: Limits) -> Prompt:
     """Check template and sizes. Raises `InvalidRequest` and `PayloadTooLarge` by field."""
-    has_context = bool(request.context)
-    template = request.prompt_template
-    if template is None:
-        template = action.prompt_template
-    if template is None:
-        template = WITH_CONTEXT if has_context else PLAIN
-    check_template(template, has_context=has_context)
+    given = request.prompt_template
+    if given is None:
+        given = action.prompt_template
+    context = request.context
+    retrieves = context is None and action.retrieval is not None
+    template = (WITH_CONTEXT if context else PLAIN) if given is None else given
+    retrieves = retrieves and given is not None
+    check_template(template, has_context=bool(context) or retrieves, once=retrieves)
     if (tokens := request.max_completion_tokens) and tokens > limits.completion_tokens:
         raise InvalidRequest(
             f"maxCompletionTokens must be at most {limits.completion_tokens}.",
@@ -148,7 +166,9 @@ def make_prompt(action: Action, request: ChatRequest, model: str, limits: Limits
             field="userPrompt",
         )
     _check_input(action, request, template, limits.input_chars)
-    return Prompt(action, request, model, template)
+    most = action.max_context_tokens or limits.context_tokens
+    brought = choose_documents(context, most) if isinstance(context, tuple) else NOTHING
+    return Prompt(action, request, model, given, brought, most)
 
 
 def _brought(request: ChatRequest) -> Sequence[dict[str, Any]]:

@@ -1,6 +1,7 @@
 """The prompt template: two markers, replaced in one pass."""
 
 import re
+from collections.abc import Sequence
 
 from shared.errors import InvalidRequest
 from shared.messages import Document
@@ -13,8 +14,11 @@ WITH_CONTEXT = f"Context:\n{CONTEXT}\n\n{USER_PROMPT}"
 _MARKERS = re.compile(f"{re.escape(USER_PROMPT)}|{re.escape(CONTEXT)}")
 
 
-def check_template(template: str, *, has_context: bool) -> None:
-    """Raises `InvalidRequest` for a template that would lose the question or its context."""
+def check_template(template: str, *, has_context: bool, once: bool = False) -> None:
+    """Raises `InvalidRequest` for a template that would lose the question or its context.
+
+    `once`: nobody knows yet how long the context is, so that it can be there only once.
+    """
     if USER_PROMPT not in template:
         raise InvalidRequest(
             f"The template has no {USER_PROMPT}, so the question would be lost: add it.",
@@ -23,6 +27,12 @@ def check_template(template: str, *, has_context: bool) -> None:
     if has_context and CONTEXT not in template:
         raise InvalidRequest(
             f"The template has no {CONTEXT}, so the context would be lost: add it, or send none.",
+            field="promptTemplate",
+        )
+    if once and template.count(CONTEXT) > 1:
+        raise InvalidRequest(
+            f"The template holds {CONTEXT} more than once, which documents that are retrieved do "
+            "not allow: keep one.",
             field="promptTemplate",
         )
 
@@ -44,20 +54,20 @@ def render(template: str, user_prompt: str, context: str) -> str:
 
 
 def context_length(context: str | tuple[Document, ...] | None) -> int:
-    """How many characters `render_context` would make."""
+    """How many characters a context takes in a prompt, were all of it taken."""
     if context is None or isinstance(context, str):
         return len(context or "")
     return sum(
-        len(_heading(n, d)) + len(d.content) + 1 for n, d in enumerate(context, 1)
+        len(document_heading(n, d)) + len(d.content) + 1 for n, d in enumerate(context, 1)
     ) + 2 * max(0, len(context) - 1)
 
 
-def render_context(context: str | tuple[Document, ...] | None) -> str:
-    """Text as it came; documents numbered, so that an answer can cite them."""
-    if context is None or isinstance(context, str):
-        return context or ""
-    return "\n\n".join(f"{_heading(n, d)}\n{d.content}" for n, d in enumerate(context, 1))
+def render_documents(documents: Sequence[Document]) -> str:
+    """Documents, numbered, so that an answer can cite them."""
+    return "\n\n".join(f"{document_heading(n, d)}\n{d.content}" for n, d in enumerate(documents, 1))
 
 
-def _heading(number: int, document: Document) -> str:
-    return f"[{number}] {document.title}" if document.title else f"[{number}]"
+def document_heading(number: int, document: Document) -> str:
+    """The line over a document's content, by whose number an answer cites it."""
+    title = " ".join((document.title or "").split())  # on one line, or it could fake another
+    return f"[{number}] {title}" if title else f"[{number}]"

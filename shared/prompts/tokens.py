@@ -21,3 +21,17 @@ def estimate_tokens(text: str) -> int:
 def estimate_messages(messages: Iterable[Mapping[str, Any]]) -> int:
     """The same for a whole prompt."""
     return sum(PER_MESSAGE + estimate_tokens(str(m.get("content") or "")) for m in messages)
+
+
+def head(text: str, tokens: int) -> str:
+    """The beginning of a text that takes at most so many tokens."""
+    if estimate_tokens(text) <= tokens:
+        return text
+    low, high = 0, min(len(text), 3 * tokens)
+    while low < high:
+        middle = (low + high + 1) // 2
+        if estimate_tokens(text[:middle]) <= tokens:
+            low = middle
+        else:
+            high = middle - 1
+    return text[:low]

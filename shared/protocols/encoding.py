@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from shared.events import End, Event, Position
+from shared.events import Citations, End, Event, Position
 from shared.messages import Document
 
 HEARTBEAT_SECONDS = 15.0
@@ -44,6 +44,22 @@ def cut_by_filter(end: End) -> bool:
     For protocols with a finish reason of their own for it, that is an end and no error.
     """
     return end.finish_reason == "content_filter" and end.text != ""
+
+
+def shown_retrieval(event: Citations) -> dict[str, Any]:
+    """What is said of the documents besides those that are cited; nothing, where all is well.
+
+    `query`: what was looked for instead of the question, `leftOut`: documents that had no room,
+    `error`: why there are none.
+    """
+    told: dict[str, Any] = {}
+    if event.query is not None:
+        told["query"] = event.query
+    if event.left_out:
+        told["leftOut"] = shown_documents(event.left_out)
+    if event.failure is not None:
+        told["error"] = {"code": event.failure.code, "message": event.failure.message}
+    return told
 
 
 def shown_documents(documents: Iterable[Document]) -> list[dict[str, Any]]:

@@ -1,17 +1,14 @@
 """What a turn needs of a retriever, and what a retriever needs of an embeddings model."""
 
-from collections.abc import Mapping, Sequence
-from typing import Literal, Protocol
+from collections.abc import Sequence
+from typing import Protocol
 
 from msgspec import Struct
 
-from shared.messages import Document
+from shared.messages import Document, Filter, FilterValue
+from shared.messages import SearchMode as Mode
 
-type Mode = Literal["vector", "text", "hybrid"]
-"""By meaning, by words, or by both (reciprocal rank fusion)."""
-type FilterValue = str | int | float | bool
-type Filter = Mapping[str, FilterValue | tuple[FilterValue, ...]]
-"""Every name must have the value, or one of the values, in a document's metadata."""
+__all__ = ("Embeddings", "Filter", "FilterValue", "Mode", "Query", "Retriever")
 
 
 class Query(Struct, frozen=True, kw_only=True):

@@ -18,6 +18,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     completion_tokens: int
     history_messages: int
     history_tokens: int
+    context_tokens: int
+    """Of the documents in one prompt."""
     concurrent_turns: int
     model_timeout: float
     """Seconds: the longest silence of a model."""
@@ -44,6 +46,7 @@ def read_limits(values: Values) -> Limits:
         completion_tokens=values.integer("CHAT_MAX_COMPLETION_TOKENS", 16_384, 1, 10_000_000),
         history_messages=values.integer("CHAT_HISTORY_MAX_MESSAGES", 40, 2, 998),
         history_tokens=values.integer("CHAT_HISTORY_MAX_TOKENS", 32_000, 1, 100_000_000),
+        context_tokens=values.integer("CHAT_CONTEXT_MAX_TOKENS", 32_000, 1, 100_000_000),
         concurrent_turns=values.integer("CHAT_MAX_CONCURRENT_TURNS", 500, 1, 100_000),
         model_timeout=values.integer("CHAT_MODEL_TIMEOUT_SECONDS", 180, 1, 3600),
         disconnect_grace=values.integer("CHAT_DISCONNECT_GRACE_SECONDS", 30, 0, 3600),

@@ -26,6 +26,7 @@ from shared.messages import FinishReason, ModelRequest, Usage
 from shared.models.base import ChatModel
 from shared.prompts.tokens import estimate_messages
 from shared.turns.buffer import TurnBuffer, Watch, size_in_bytes
+from shared.turns.grounding import Grounding
 from shared.turns.usage import said_tokens
 from shared.turns.writer import Mail, StillWatched, TurnWriter, Verdict
 
@@ -66,7 +67,7 @@ class Turn:
     A response begins at the first event, and at the latest at `respond_by` (the loop's clock): what
     fails before that is the turn's refusal, with a true HTTP status, and leaves nothing behind.
     `load` tells how many turns the instance runs; `spend` is told what tokens it used, once it has
-    ended.
+    ended. `grounding` finds what the answer rests on, and makes the request of it.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class Turn:
         respond_by: float,
         load: Callable[[], int],
         spend: Callable[[int], None] | None = None,
+        grounding: Grounding | None = None,
     ) -> None:
         self.turn_id = turn_id
         self.digest = digest
@@ -99,6 +101,11 @@ class Turn:
         self._respond_by = respond_by
         self._load = load
         self._spend = spend
+        self._spent = 0
+        """Tokens besides the answer's."""
+        self._grounding = grounding
+        self._asking = grounding is None
+        """The model is asked, or about to be."""
         self._watchers = 0
         self._responding = asyncio.Event()
         self._refusal: ChatError | None = None
@@ -163,8 +170,9 @@ class Turn:
                 keeping.cancel()
             self._responding.set()
             self.over.set()
-            if self._spend is not None and (end := self.buffer.end) is not None:
-                self._spend(end.usage.total_tokens)
+            end = self.buffer.end
+            if self._spend is not None and (end is not None or self._spent):
+                self._spend(self._spent + (end.usage.total_tokens if end is not None else 0))
 
     async def _generate(self, keeping: "asyncio.Task[Verdict | None] | None") -> _Outcome:
         """Until the model ends, somebody interrupts, or the row is lost."""
@@ -229,17 +237,18 @@ class Turn:
     async def _read(self) -> _Outcome:
         loop = asyncio.get_running_loop()
         shown = 0.0
+        if self._grounding is not None:
+            grounded = await self._grounding.find(self._spent_besides)
+            self._request, self._asking = grounded.request, True
+            if not await self._may_show():
+                return _Outcome("incomplete")
+            self.buffer.append(grounded.citations)
         left = self._respond_by - loop.time()
         request = msgspec.structs.replace(self._request, within=left if left > 0 else None)
         async with self._model.ask(request) as stream:
             async for events in stream:
-                if not self._flowing.is_set():
-                    await self._flowing.wait()
-                self._heard = loop.time()
-                if self._writer is not None and self._heard > self._writer.fence:
-                    if await self._writer.save() is not None:
-                        return _Outcome("incomplete")  # or whatever the writer's verdict says
-                    self._heard = loop.time()
+                if not await self._may_show():
+                    return _Outcome("incomplete")  # or whatever the writer's verdict says
                 size = self.buffer.size
                 for event in events:
                     if isinstance(event, Finish):
@@ -255,6 +264,21 @@ class Turn:
                     await asyncio.sleep(frame - loop.time() % frame)
                 shown = loop.time()
         return _Outcome("incomplete")
+
+    async def _may_show(self) -> bool:
+        """Something was heard: whether it may be shown. False: the row is lost."""
+        loop = asyncio.get_running_loop()
+        if not self._flowing.is_set():
+            await self._flowing.wait()
+        self._heard = loop.time()
+        if self._writer is not None and self._heard > self._writer.fence:
+            if await self._writer.save() is not None:
+                return False
+            self._heard = loop.time()
+        return True
+
+    def _spent_besides(self, tokens: int) -> None:
+        self._spent += tokens
 
     def _answered_by(self, model: str) -> None:
         """Another model answers: what was not told yet, and what is stored, says so."""
@@ -352,6 +376,8 @@ class Turn:
     def _usage(self) -> Usage:
         if self._finish.usage is not None:
             return self._finish.usage
+        if not self._asking:
+            return Usage(0, 0, 0)
         prompt = estimate_messages(self._request.messages)
         completion = said_tokens(self.buffer.shown)
         return Usage(prompt, completion, prompt + completion, estimated=True)

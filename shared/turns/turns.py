@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import secrets
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -13,21 +12,23 @@ from weakref import WeakValueDictionary
 from shared.errors import (
     ChatError,
     NotFound,
-    PayloadTooLarge,
     StoreUnavailable,
     TurnMismatch,
 )
-from shared.events import BEGINNING, Citations, Position, Start
-from shared.history.base import Answer, Conflict, HistoryStore, NewTurn, Place
+from shared.events import BEGINNING, Position, Start
+from shared.history.base import Answer, Conflict, HistoryStore, Place
 from shared.history.codec import encode_runs
 from shared.messages import Caller, ChatRequest, FinishReason, Usage
 from shared.models.base import ChatModel
 from shared.prompts.prompt import Prompt
 from shared.prompts.window import choose_window
-from shared.turns.begin import Asked, Opened, begin_turn
+from shared.retrieval.base import Retriever
+from shared.turns.begin import Opened, begin_turn
 from shared.turns.budget import Budget
 from shared.turns.buffer import TurnBuffer, Watch
 from shared.turns.follow import Follower, lasting, replay, settled, start_event, usage_of
+from shared.turns.grounding import Grounding, brought_citations
+from shared.turns.orders import CITED, Order
 from shared.turns.past import load_past
 from shared.turns.places import place_of
 from shared.turns.running import RunningTurns
@@ -73,20 +74,6 @@ class TurnState:
     usage: Usage | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Order:
-    """A request to run a turn with a history: where it goes, and what it needs."""
-
-    place: Place
-    turn_id: str
-    brought: bool
-    """The caller brought the turn's id."""
-    request: ChatRequest
-    prompt: Prompt
-    model: ChatModel
-    respond_by: float
-
-
 class Turns:
     """The turns of one instance. `clock`: milliseconds since 1970.
 
@@ -113,20 +100,26 @@ class Turns:
         return self._open_store()
 
     async def start(
-        self, caller: Caller, request: ChatRequest, prompt: Prompt, model: ChatModel
+        self,
+        caller: Caller,
+        request: ChatRequest,
+        prompt: Prompt,
+        model: ChatModel,
+        retriever: Retriever | None = None,
     ) -> Response:
         """Run a turn, join it or replay it; returns when its response may begin.
 
+        `retriever`: what the prompt's `retrieval` asks, where it wants any.
         Raises what `begin_turn`, the budget and the model raise, `InvalidRequest` and `Overloaded`.
         """
         respond_by = asyncio.get_running_loop().time() + self._limits.respond_within
         if not request.store:
-            turn = await self._stateless(caller, request, prompt, model, respond_by)
+            turn = await self._stateless(caller, request, prompt, model, retriever, respond_by)
             return Response(await turn.join(), None, None, prompt.result_name)
         place = place_of(caller, request)
         brought = request.turn_id is not None
         turn_id = request.turn_id or str(uuid.uuid4())
-        order = _Order(place, turn_id, brought, request, prompt, model, respond_by)
+        order = Order(place, turn_id, brought, request, prompt, model, retriever, respond_by)
         watch = await self._watch(order)
         return Response(watch, place.conversation, turn_id, prompt.result_name)
 
@@ -193,7 +186,7 @@ class Turns:
         if self._budget is not None:
             await self._budget.aclose()
 
-    async def _watch(self, order: _Order) -> Watch:
+    async def _watch(self, order: Order) -> Watch:
         """Watch the turn from its beginning, once a response may begin."""
         while True:
             opening = self._running.spawn(self._open(order))
@@ -227,12 +220,12 @@ class Turns:
                     continue  # somebody wrote meanwhile: the row says what
             await asyncio.sleep(STOP_POLL_SECONDS)
 
-    async def _open(self, order: _Order) -> Turn | Answer:
+    async def _open(self, order: Order) -> Turn | Answer:
         lock = self._opening.setdefault((order.place, order.turn_id), asyncio.Lock())
         async with lock:  # who asks for the same turn meanwhile joins what this one begins
             return await self._join_or_begin(order)
 
-    async def _join_or_begin(self, order: _Order) -> Turn | Answer:
+    async def _join_or_begin(self, order: Order) -> Turn | Answer:
         digest = order.request.digest()
         if turn := await self._running_here(order.place, order.turn_id):
             if turn.digest != digest:
@@ -241,7 +234,7 @@ class Turns:
                 )
             return turn
         with self._running.beginning():
-            asked = self._asked(order, digest)
+            asked = order.asked(digest, self._limits.turn.max_bytes)
             admit = partial(self._budget.admit, order.place.owner) if self._budget else None
             opened = await begin_turn(
                 self._store, asked, self._limits.history_messages, self._clock, admit
@@ -265,34 +258,11 @@ class Turns:
             return head is None or head.deleted
         return False
 
-    def _asked(self, order: _Order, digest: str) -> Asked:
-        request, prompt = order.request, order.prompt
-        body = encode_runs(_citations(prompt))
-        if len(body) > self._limits.turn.max_bytes // 2:
-            raise PayloadTooLarge(
-                f"Ids, titles and addresses of the context take {len(body)} bytes; the history "
-                f"keeps at most {self._limits.turn.max_bytes // 2}.",
-                field="context",
-            )
-        new = NewTurn(
-            turn_id=order.turn_id,
-            nonce=secrets.token_urlsafe(12),
-            digest=digest,
-            action=prompt.action.name,
-            model=prompt.model,
-            result_name=prompt.result_name,
-            question=request.user_prompt,
-            title=_title(request.user_prompt),
-            results=request.tool_results,
-            body=body,
-        )
-        return Asked(order.place, new, request.replaces, order.brought)
-
-    async def _launch(self, order: _Order, opened: Opened) -> Turn:
+    async def _launch(self, order: Order, opened: Opened) -> Turn:
         place, request = order.place, order.request
         answer = opened.begun.answer
         buffer = TurnBuffer()
-        buffer.extend((start_event(place, answer), *_citations(order.prompt)))
+        buffer.extend((start_event(place, answer), *brought_citations(order.prompt)))
         writer = TurnWriter(
             self._store,
             opened.begun,
@@ -321,6 +291,7 @@ class Turns:
             respond_by=order.respond_by,
             load=self._running.__len__,
             spend=self._spending(place.owner),
+            grounding=self._grounding(order.prompt, order.model, order.retriever, window),
         )
         self._running.launch(place, turn)
         return turn
@@ -342,11 +313,12 @@ class Turns:
         request: ChatRequest,
         prompt: Prompt,
         model: ChatModel,
+        retriever: Retriever | None,
         respond_by: float,
     ) -> Turn:
         buffer = TurnBuffer()
         start = Start(None, None, prompt.action.name, prompt.model, new=True)
-        buffer.extend((start, *_citations(prompt)))
+        buffer.extend((start, *brought_citations(prompt)))
         with self._running.beginning():
             if self._budget is not None:
                 await self._budget.admit(caller.owner)
@@ -364,9 +336,23 @@ class Turns:
                 respond_by=respond_by,
                 load=self._running.__len__,
                 spend=self._spending(caller.owner),
+                grounding=self._grounding(prompt, model, retriever, ()),
             )
             self._running.launch(None, turn)
         return turn
+
+    def _grounding(
+        self,
+        prompt: Prompt,
+        model: ChatModel,
+        retriever: Retriever | None,
+        window: tuple[dict[str, Any], ...],
+    ) -> Grounding | None:
+        retrieval = prompt.retrieval
+        if retrieval is None or retriever is None:
+            return None
+        most = self._limits.turn.max_bytes // CITED
+        return Grounding(prompt, retrieval, retriever, model, window, most)
 
     def _spending(self, owner: str | None) -> Callable[[int], None] | None:
         return partial(self._budget.spend, owner) if self._budget else None
@@ -401,14 +387,3 @@ def _leave(opening: "asyncio.Task[Turn | Answer]") -> None:
 def _bounds(bounds: Bounds, request: ChatRequest) -> Bounds:
     """Pieces are as large as what is around their text, and nothing of them is stored."""
     return replace(bounds, max_bytes=PIECES * bounds.max_bytes) if request.pieces else bounds
-
-
-def _title(prompt: str) -> str:
-    """The first line that says anything; the store cuts it."""
-    line = next((line for line in prompt.splitlines() if line.strip()), "")
-    return " ".join(line.split())
-
-
-def _citations(prompt: Prompt) -> tuple[Citations, ...]:
-    """The one event that says what the answer may cite, where there is anything."""
-    return (Citations(prompt.documents),) if prompt.documents else ()

@@ -162,10 +162,10 @@ def test_context_is_rendered_and_cited_without_its_content() -> None:
     documents = (Document(content="long", id="1", title="T", url="u", score=0.5),)
     made = make_prompt(ACTION, ChatRequest(user_prompt="Hi", context=documents), "gpt", LIMITS)
     assert made.render(()).messages[-1]["content"] == "Context:\n[1] T\nlong\n\nHi"
-    assert made.documents == (Document(content="", id="1", title="T", url="u", score=0.5),)
+    assert made.brought == (documents, ())
     text = make_prompt(ACTION, ChatRequest(user_prompt="Hi", context="text"), "gpt", LIMITS)
     assert text.render(()).messages[-1]["content"] == "Context:\ntext\n\nHi"
-    assert text.documents == ()
+    assert text.brought == ((), ())
 
 
 @pytest.mark.parametrize("context", [None, "", ()])

@@ -10,7 +10,9 @@ from shared.history.base import Answer, Place
 from shared.history.memory import MemoryRows
 from shared.messages import Caller, ChatRequest, FinishReason
 from shared.prompts.actions import Action
-from shared.prompts.prompt import Prompt
+from shared.prompts.prompt import Prompt, make_prompt
+from shared.retrieval.base import Retriever
+from shared.settings import Settings
 from shared.turns.budget import Budget
 from shared.turns.buffer import Entry, Watch
 from shared.turns.turn import Bounds
@@ -34,6 +36,7 @@ ACTION = Action(
     caller_fields=frozenset(),
 )
 BOUNDS = Bounds(max_bytes=500_000, model_timeout=180.0, grace=30.0, heartbeat=15.0)
+INPUT = Settings({"CHAT_CONTEXT_MAX_TOKENS": "1000000", "CHAT_MAX_INPUT_CHARS": "1000000"}).limits
 LIMITS = TurnLimits(
     concurrent=10, history_messages=40, history_tokens=32_000, respond_within=5.0, turn=BOUNDS
 )
@@ -61,10 +64,17 @@ class Instance:
         )
 
     async def start(
-        self, model: ScriptedModel, prompt: str = "Hello", caller: Caller = ME, **fields: Any
+        self,
+        model: ScriptedModel,
+        prompt: str = "Hello",
+        caller: Caller = ME,
+        action: Action = ACTION,
+        retriever: Retriever | None = None,
+        **fields: Any,
     ) -> Response:
         request = ask(prompt, **fields)
-        return await self.turns.start(caller, request, prompt_of(request), model)
+        made = prompt_of(request, action)
+        return await self.turns.start(caller, request, made, model, retriever)
 
     async def listen(
         self, model: ScriptedModel, prompt: str = "Hello", **fields: Any
@@ -145,8 +155,8 @@ def ask(prompt: str = "Hello", **fields: Any) -> ChatRequest:
     return ChatRequest(user_prompt=prompt, **fields)
 
 
-def prompt_of(request: ChatRequest) -> Prompt:
-    return Prompt(ACTION, request, "gpt", request.prompt_template or "@@userPrompt")
+def prompt_of(request: ChatRequest, action: Action = ACTION) -> Prompt:
+    return make_prompt(action, request, "gpt", INPUT)
 
 
 async def read_all(watch: Watch) -> list[Entry]:

@@ -9,7 +9,12 @@ from typing import Any
 import msgspec
 
 from shared.events import Citations, Delta, End, Error, Event, Position, Reasoning, Start, ToolCall
-from shared.protocols.encoding import cut_by_filter, escape_separators, shown_documents
+from shared.protocols.encoding import (
+    cut_by_filter,
+    escape_separators,
+    shown_documents,
+    shown_retrieval,
+)
 
 _json = msgspec.json.Encoder().encode
 
@@ -39,7 +44,7 @@ class DeltaEncoder:
             case Start():
                 return _line({"delta": {"role": "assistant"}, "sessionState": session(event)})
             case Citations():
-                return _line({"delta": {}, "context": {"citations": _documents(event)}})
+                return _line({"delta": {}, "context": _cited(event)})
             case ToolCall():
                 self._tool_calls.append(_call(event))
             case Error():
@@ -78,7 +83,7 @@ class CompletionEncoder:
             case Reasoning():
                 self._reasoning.append(event.text)
             case Citations():
-                self._context["citations"] = _documents(event)
+                self._context |= _cited(event)
             case ToolCall():
                 self._tool_calls.append(_call(event))
             case Error():
@@ -124,8 +129,10 @@ def _line(value: dict[str, Any]) -> bytes:
     return escape_separators(_json(value)) + b"\n"
 
 
-def _documents(event: Citations) -> list[dict[str, Any]]:
-    return shown_documents(event.documents)
+def _cited(event: Citations) -> dict[str, Any]:
+    retrieval = shown_retrieval(event)
+    more = {"retrieval": retrieval} if retrieval else {}
+    return {"citations": shown_documents(event.documents), **more}
 
 
 def _call(event: ToolCall) -> dict[str, str]:

@@ -16,7 +16,7 @@ from shared.events import (
     ToolCall,
 )
 from shared.messages import FinishReason
-from shared.protocols.encoding import Encoder, escape_separators, shown_documents
+from shared.protocols.encoding import Encoder, escape_separators, shown_documents, shown_retrieval
 from shared.protocols.native.accept import Form
 
 _json = msgspec.json.Encoder().encode
@@ -83,6 +83,7 @@ class ObjectEncoder:
         self._result_name = result_name
         self._object: dict[str, Any] = {}
         self._citations: list[Any] = []
+        self._retrieval: dict[str, Any] = {}
         self._tool_calls: list[dict[str, str]] = []
         self._error: Error | None = None
 
@@ -93,6 +94,7 @@ class ObjectEncoder:
                 self._object["turnId"] = event.turn_id
             case Citations():
                 self._citations = shown_documents(event.documents)
+                self._retrieval = shown_retrieval(event)
             case ToolCall():
                 call = {"id": event.id, "name": event.name, "arguments": event.arguments}
                 self._tool_calls.append(call)
@@ -110,6 +112,8 @@ class ObjectEncoder:
             "usage": end.usage,
             "citations": self._citations,
         }
+        if self._retrieval:
+            whole["retrieval"] = self._retrieval
         if self._tool_calls:
             whole["toolCalls"] = self._tool_calls
         if self._error:
@@ -151,7 +155,8 @@ def _fields(event: Event, result_name: str) -> dict[str, Any]:
                 "result": {result_name: event.text},
             }
         case Citations():
-            return {"type": "citations", "documents": shown_documents(event.documents)}
+            documents = shown_documents(event.documents)
+            return {"type": "citations", "documents": documents} | shown_retrieval(event)
         case Start():
             fields: dict[str, Any] = msgspec.to_builtins(event)
             return {name: value for name, value in fields.items() if value is not None}

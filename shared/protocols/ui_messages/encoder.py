@@ -14,7 +14,7 @@ import msgspec
 
 from shared.events import Citations, Delta, End, Error, Event, Position, Reasoning, Start, ToolCall
 from shared.messages import Document, FinishReason, ToolResult
-from shared.protocols.encoding import cut_by_filter, escape_separators
+from shared.protocols.encoding import cut_by_filter, escape_separators, shown_retrieval
 from shared.protocols.ui_messages.ids import answer_id
 
 HEADERS = {"x-vercel-ai-ui-message-stream": "v1"}
@@ -72,6 +72,8 @@ class UiMessageEncoder:
                 parts += self._start(event)
             case Citations():
                 parts += (_source(n, found) for n, found in enumerate(event.documents, start=1))
+                if retrieval := shown_retrieval(event):
+                    parts.append(_part("data-retrieval", data=retrieval))
             case ToolCall():
                 parts += _call(event)
             case Error():
