@@ -35,11 +35,8 @@ class Bare:
                 self._thoughts += text
             case ToolCall() if self._whole:
                 self._say(tool_words(event))
-            case Citations(documents=documents):
-                self._sources = [
-                    source_words(number, item.title, item.url)
-                    for number, item in enumerate(documents, 1)
-                ]
+            case Citations():
+                self._sources = source_lines(event)
 
     def retrying(self, attempt: int) -> None:
         """A lost connection that is found again needs no word here."""
@@ -100,6 +97,14 @@ def tool_words(call: ToolCall) -> str:
     """A tool call on one line."""
     arguments = one_line(call.arguments, ARGUMENTS_SHOWN)
     return f"Tool call: {one_line(call.name, 80)}({arguments})"
+
+
+def source_lines(found: Citations) -> list[str]:
+    """The sources of an answer, and what there is to say of the search, a line each."""
+    sources = [
+        source_words(number, item.title, item.url) for number, item in enumerate(found.documents, 1)
+    ]
+    return sources + [one_line(note, 300) for note in found.notes]
 
 
 def source_words(number: int, title: str, url: str) -> str:

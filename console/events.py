@@ -27,6 +27,8 @@ class Citations:
 
     position: str
     documents: tuple[Document, ...]
+    notes: tuple[str, ...] = ()
+    """What there is to say of the search, a sentence each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,7 @@ def _event(raw: Mapping[str, Any]) -> Event | None:
         case "start":
             return Start(position)
         case "citations":
-            return Citations(position, tuple(document(item) for item in raw["documents"]))
+            return citations(raw["documents"], raw, position)
         case "reasoning":
             return Thought(position, str(raw["text"]))
         case "delta":
@@ -137,6 +139,19 @@ def document(raw: Mapping[str, Any]) -> Document:
     return Document(
         title=str(raw.get("title") or raw.get("id") or ""), url=str(raw.get("url") or "")
     )
+
+
+def citations(documents: Any, retrieval: Mapping[str, Any], position: str = "") -> Citations:
+    """What an answer can cite: in an event, which says all, or in a stored message's two parts."""
+    left_out = [document(item) for item in retrieval.get("leftOut") or ()]
+    names = ", ".join(item.title or item.url or "a document" for item in left_out)
+    said = {
+        "Answered without documents: ": (retrieval.get("error") or {}).get("message"),
+        "Looked for: ": retrieval.get("query"),
+        "Found, but no room for: ": names,
+    }
+    notes = tuple(f"{what}{words}" for what, words in said.items() if words)
+    return Citations(position, tuple(map(document, documents)), notes)
 
 
 def usage(raw: Mapping[str, Any] | None) -> Usage | None:

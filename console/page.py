@@ -6,8 +6,8 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.text import Text
 
-from console.bare import missing, source_words, tool_words
-from console.events import Citations, Delta, Document, Event, Thought, ToolCall
+from console.bare import missing, source_lines, tool_words
+from console.events import Citations, Delta, Event, Thought, ToolCall
 from console.markdown import render, settled, split_blocks, trimmed
 from console.printable import printable
 from console.region import Region
@@ -35,7 +35,7 @@ class Page:
         self._thinking = False
         self._above: list[str] = []
         self._printed = False
-        self._documents: tuple[Document, ...] = ()
+        self._sources: list[str] = []
         self._note = _WAITING
         self._loop = asyncio.get_running_loop()
         self._next = 0.0
@@ -53,8 +53,8 @@ class Page:
             case ToolCall():
                 self._close_block()
                 self._put(self._styled(tool_words(event), "cyan"))
-            case Citations(documents=documents):
-                self._documents = documents
+            case Citations():
+                self._sources = source_lines(event)
         self._later()
 
     def retrying(self, attempt: int) -> None:
@@ -72,12 +72,8 @@ class Page:
         if rest:
             self._add(rest, thinking=False)
         self._close_block()
-        if self._documents:
-            sources = [
-                source_words(number, item.title, item.url)
-                for number, item in enumerate(self._documents, 1)
-            ]
-            self._put(self._styled("\n".join(["Sources", *sources]), "dim"))
+        if self._sources:
+            self._put(self._styled("\n".join(["Sources", *self._sources]), "dim"))
         if words:
             self._put(self._styled(words, "yellow"))
         self._note = ""

@@ -8,6 +8,7 @@ import { aboutWords, endWords, errorWords, thoughtWords } from "./words.js";
 
 /** @typedef {import("./client/client.js").ChatEvent} ChatEvent */
 /** @typedef {import("./client/client.js").Citation} Citation */
+/** @typedef {import("./client/client.js").Retrieval} Retrieval */
 /** @typedef {import("./client/client.js").Message} Message */
 /** @typedef {import("./client/client.js").ToolCall} ToolCall */
 
@@ -78,7 +79,7 @@ export class AnswerView {
   load(message) {
     this.#about.createdAt = message.createdAt;
     if (message.reasoning) this.#think(message.reasoning);
-    this.#cite(message.citations ?? []);
+    this.#cite(message.citations ?? [], message.retrieval);
     (message.toolCalls ?? []).forEach((call) => this.#call(call));
     if (message.state === "running") {
       this.#known = message.content;
@@ -110,7 +111,7 @@ export class AnswerView {
         this.#onRender();
         break;
       case "citations":
-        this.#cite(event.documents);
+        this.#cite(event.documents, event);
         break;
       case "tool_call":
         this.#call(event);
@@ -263,10 +264,13 @@ export class AnswerView {
     this.#thinking.textContent = thoughtWords(seconds);
   }
 
-  /** @param {Citation[]} documents */
-  #cite(documents) {
-    this.#sources.replaceChildren(...sourcesView(documents));
-    this.#sources.hidden = documents.length === 0;
+  /**
+   * @param {Citation[]} documents
+   * @param {Retrieval} [retrieval]
+   */
+  #cite(documents, retrieval) {
+    this.#sources.replaceChildren(...sourcesView(documents, retrieval));
+    this.#sources.hidden = !this.#sources.hasChildNodes();
   }
 
   /** @param {ToolCall} call */

@@ -4,6 +4,7 @@ import { element } from "./dom.js";
 import { isSafeLink, secure } from "./links.js";
 
 /** @typedef {import("./client/client.js").Citation} Citation */
+/** @typedef {import("./client/client.js").Retrieval} Retrieval */
 /** @typedef {import("./client/client.js").ToolCall} ToolCall */
 /**
  * What a call gave; without the name where that is on no page that was loaded.
@@ -14,12 +15,26 @@ const MARK = /\[(\d{1,3})\]/g;
 const POINTED_MS = 1600;
 
 /**
- * The documents that an answer was grounded in, numbered as the model was told.
+ * The documents that an answer was grounded in, numbered as the model was told, and what there is
+ * to say of the search.
  * @param {Citation[]} documents
+ * @param {Retrieval} [retrieval]
  */
-export function sourcesView(documents) {
+export function sourcesView(documents, retrieval = {}) {
   const list = element("ol", {}, ...documents.map((document, n) => source(document, n + 1)));
-  return documents.length ? [element("h3", {}, "Sources"), list] : [];
+  const found = documents.length ? [element("h3", {}, "Sources"), list] : [];
+  const notes = searchWords(retrieval).map((words) => element("p", { className: "search" }, words));
+  return [...found, ...notes];
+}
+
+/** @param {Retrieval} retrieval */
+function searchWords({ query, leftOut = [], error }) {
+  const names = leftOut.map(({ title, id, url }) => title || id || url || "a document");
+  const words = [];
+  if (error) words.push(`Answered without documents: ${error.message}`);
+  if (query) words.push(`Looked for: ${query}`);
+  if (names.length) words.push(`Found, but no room for: ${names.join(", ")}`);
+  return words;
 }
 
 /**

@@ -36,6 +36,11 @@ _GREETING = re.compile(
 )
 _CONTEXT = re.compile(r"\A\s*Context:\s*\n(?P<context>.*)\n\s*\n(?P<question>.+)\Z", re.DOTALL)
 _ENTRY = re.compile(r"^\[\d+\][^\n]*", re.MULTILINE)
+_REWRITING = re.compile(
+    r"\AConversation:\n(?P<said>.*)\n\nNext message:\n(?P<next>.+)\Z", re.DOTALL
+)
+"""How the backend has a follow-up question rewritten (shared/prompts/rewriting.py)."""
+_POINTS_BACK = re.compile(r"\b(?:it|its|that|this|they|them|these|those|there)\b", re.IGNORECASE)
 _LONGEST = 900
 _THOUGHT = " The user wants an answer, so I look for words that I know and say what I find."
 
@@ -162,6 +167,8 @@ def _scripted_end(answer: Answer, behaviours: Sequence[Behaviour]) -> Answer:
 def _compose(call: ChatCall, question: str, library: Library) -> str:
     if call.messages[-1].role == "tool":
         return _from_tools(call)
+    if rewriting := _REWRITING.match(question):
+        return _rewritten(rewriting["said"], rewriting["next"])
     rendered = _CONTEXT.match(question)
     if rendered:
         found = _from_context(rendered["context"], rendered["question"])
@@ -172,6 +179,14 @@ def _compose(call: ChatCall, question: str, library: Library) -> str:
         return _from_history(call)
     section = library.find(question)
     return _from_section(section) if section else _introduction(call, question, library)
+
+
+def _rewritten(said: str, question: str) -> str:
+    """The question, with what the user asked before where it points back to that."""
+    before = [line.removeprefix("User: ") for line in said.splitlines() if line[:6] == "User: "]
+    if before and _POINTS_BACK.search(question):
+        return f"{question} ({before[-1]})"
+    return question
 
 
 def _from_tools(call: ChatCall) -> str:

@@ -10,6 +10,11 @@ export function newId(): string;
  * @typedef {{id?: string, title?: string, url?: string, score?: number}} Citation
  */
 /**
+ * What there is to say of a search besides what it found: what was looked for instead of the
+ * question, documents that had no room in the prompt, why there are none.
+ * @typedef {{query?: string, leftOut?: Citation[], error?: {code: string, message: string}}} Retrieval
+ */
+/**
  * A call that the model wants made; `arguments` is the model's own JSON text.
  * @typedef {{id: string, name: string, arguments: string}} ToolCall
  */
@@ -28,7 +33,7 @@ export function newId(): string;
  * @typedef {{position: string} & (
  *   {type: "start", conversationId?: string, turnId?: string, action: string, model: string,
  *     new: boolean}
- *   | {type: "citations", documents: Citation[]}
+ *   | ({type: "citations", documents: Citation[]} & Retrieval)
  *   | {type: "reasoning", text: string}
  *   | {type: "delta", text: string}
  *   | ({type: "tool_call", index: number} & ToolCall)
@@ -59,7 +64,7 @@ export function newId(): string;
  * @typedef {{role: "user" | "assistant" | "tool", content: string, turnId: string,
  *   createdAt: string, toolCallId?: string, state?: "running" | "ended",
  *   finishReason?: FinishReason, usage?: Usage, reasoning?: string,
- *   citations?: Citation[], toolCalls?: ToolCall[], error?: TurnError}} Message
+ *   citations?: Citation[], retrieval?: Retrieval, toolCalls?: ToolCall[], error?: TurnError}} Message
  */
 /**
  * One conversation; only `conversation` and `rename` say which turn runs in it.
@@ -282,6 +287,18 @@ export type Citation = {
     score?: number;
 };
 /**
+ * What there is to say of a search besides what it found: what was looked for instead of the
+ * question, documents that had no room in the prompt, why there are none.
+ */
+export type Retrieval = {
+    query?: string;
+    leftOut?: Citation[];
+    error?: {
+        code: string;
+        message: string;
+    };
+};
+/**
  * A call that the model wants made; `arguments` is the model's own JSON text.
  */
 export type ToolCall = {
@@ -314,10 +331,10 @@ export type ChatEvent = {
     action: string;
     model: string;
     new: boolean;
-} | {
+} | ({
     type: "citations";
     documents: Citation[];
-} | {
+} & Retrieval) | {
     type: "reasoning";
     text: string;
 } | {
@@ -391,6 +408,7 @@ export type Message = {
     usage?: Usage;
     reasoning?: string;
     citations?: Citation[];
+    retrieval?: Retrieval;
     toolCalls?: ToolCall[];
     error?: TurnError;
 };

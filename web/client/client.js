@@ -30,6 +30,12 @@ const REDIRECTS = new Set([301, 302, 303, 307, 308]);
  */
 
 /**
+ * What there is to say of a search besides what it found: what was looked for instead of the
+ * question, documents that had no room in the prompt, why there are none.
+ * @typedef {{query?: string, leftOut?: Citation[], error?: {code: string, message: string}}} Retrieval
+ */
+
+/**
  * A call that the model wants made; `arguments` is the model's own JSON text.
  * @typedef {{id: string, name: string, arguments: string}} ToolCall
  */
@@ -51,7 +57,7 @@ const REDIRECTS = new Set([301, 302, 303, 307, 308]);
  * @typedef {{position: string} & (
  *   {type: "start", conversationId?: string, turnId?: string, action: string, model: string,
  *     new: boolean}
- *   | {type: "citations", documents: Citation[]}
+ *   | ({type: "citations", documents: Citation[]} & Retrieval)
  *   | {type: "reasoning", text: string}
  *   | {type: "delta", text: string}
  *   | ({type: "tool_call", index: number} & ToolCall)
@@ -85,7 +91,7 @@ const REDIRECTS = new Set([301, 302, 303, 307, 308]);
  * @typedef {{role: "user" | "assistant" | "tool", content: string, turnId: string,
  *   createdAt: string, toolCallId?: string, state?: "running" | "ended",
  *   finishReason?: FinishReason, usage?: Usage, reasoning?: string,
- *   citations?: Citation[], toolCalls?: ToolCall[], error?: TurnError}} Message
+ *   citations?: Citation[], retrieval?: Retrieval, toolCalls?: ToolCall[], error?: TurnError}} Message
  */
 
 /**
