@@ -13,7 +13,14 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shared.errors import ChatError, InvalidRequest, Misconfigured, ModelRefused, Unauthenticated
+from shared.errors import (
+    ChatError,
+    InvalidRequest,
+    Misconfigured,
+    ModelRefused,
+    RetrievalUnavailable,
+    Unauthenticated,
+)
 from shared.history.base import HistoryStore
 from shared.history.codec import MAX_BODY_BYTES
 from shared.history.counters import Counters
@@ -23,7 +30,7 @@ from shared.identity import principal
 from shared.identity.tokens import IdentityUnavailable, SharedTokens
 from shared.messages import Caller, ChatRequest
 from shared.models.base import ChatModel
-from shared.models.connect import open_model
+from shared.models.connect import open_embeddings, open_model
 from shared.models.fields import prepared
 from shared.prompts.actions import Action, Actions, load_actions
 from shared.prompts.actions_file import FILE
@@ -31,7 +38,8 @@ from shared.prompts.prompt import Prompt, check_locks, make_prompt
 from shared.prompts.template import PLAIN
 from shared.protocols.encoding import HEARTBEAT_SECONDS
 from shared.retrieval.base import Retriever
-from shared.settings import Connection, IdentitySettings, Settings
+from shared.settings import Connection, IdentitySettings, PostgresSettings, Settings
+from shared.settings.retrievers import POSTGRESQL_SCOPE
 from shared.shutdown import before_sigterm
 from shared.turns.budget import Budget
 from shared.turns.turn import Bounds
@@ -39,6 +47,7 @@ from shared.turns.turns import TurnLimits, Turns
 
 if TYPE_CHECKING:
     from shared.models.completions import ChatCompletions
+    from shared.models.embeddings import EmbeddingsModel
     from shared.models.failover import FailOver
 
 logger = logging.getLogger(__name__)
@@ -58,6 +67,8 @@ class Services:
         self._root = root
         self._clients: dict[str, ChatCompletions] = {}
         self._chains: dict[str, FailOver] = {}
+        self._retrievers: dict[str, Retriever] = {}
+        self._embeddings: dict[tuple[str, int | None], EmbeddingsModel] = {}
         self._credentials: dict[IdentitySettings, SharedTokens] = {}
         self._background: set[asyncio.Task[Any]] = set()
         self._readiness: tuple[float, asyncio.Task[list[dict[str, str]]]] | None = None
@@ -111,8 +122,12 @@ class Services:
         )
 
     def retriever(self, name: str) -> Retriever:
-        """The retriever of that name. Raises `Misconfigured`."""
-        raise Misconfigured(f"There is no retriever {name}.")
+        """The retriever of that name; `CHAT_RETRIEVERS` bounds their number. Raises
+        `Misconfigured`."""
+        retriever = self._retrievers.get(name)
+        if retriever is None:
+            retriever = self._retrievers[name] = self._open_retriever(name)
+        return retriever
 
     def caller(self, principals: list[str]) -> Caller:
         """Who calls, by the values of the platform's header. Raises `Unauthenticated`."""
@@ -171,8 +186,10 @@ class Services:
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
-        for client in self._clients.values():
+        for client in (*self._clients.values(), *self._embeddings.values()):
             await client.aclose()
+        for retriever in self._retrievers.values():
+            await retriever.aclose()
         if "rows" in self.__dict__:
             await self.rows.aclose()
         for credential in self._credentials.values():
@@ -221,6 +238,39 @@ class Services:
             client = self._clients[connection.name] = open_model(connection, token)
         return client
 
+    def _open_retriever(self, name: str) -> Retriever:
+        settings = self.settings.retriever(name)
+        if settings.connection not in self.settings.connection_names:
+            raise Misconfigured(
+                f"{settings.setting('connection')} must name a connection, one of "
+                f"{', '.join(self.settings.connection_names)}, not {settings.connection!r}."
+            )
+        embeddings = self._embedding(
+            self.settings.connection(settings.connection), settings.dimensions
+        )
+        if isinstance(settings, PostgresSettings):
+            from shared.retrieval.postgres import PostgresRetriever
+
+            token = None if settings.password else partial(self._database_token, settings)
+            return PostgresRetriever(settings, embeddings, token)
+        raise Misconfigured(f"{name}__kind: azure_search is not there yet.")
+
+    def _embedding(self, connection: Connection, dimensions: int | None) -> "EmbeddingsModel":
+        key = connection.name, dimensions
+        embeddings = self._embeddings.get(key)
+        if embeddings is None:
+            token = partial(self._token, connection) if connection.signs_in else None
+            embeddings = self._embeddings[key] = open_embeddings(connection, token, dimensions)
+        return embeddings
+
+    async def _database_token(self, settings: PostgresSettings) -> str:
+        try:
+            return await self._credential(settings.identity).token(POSTGRESQL_SCOPE)
+        except IdentityUnavailable as exc:
+            raise RetrievalUnavailable(
+                f"{exc.message} Look at {settings.setting('credential')}."
+            ) from exc
+
     async def _token(self, connection: Connection) -> str:
         try:
             return await self._credential(connection.identity).token(connection.scope)
@@ -242,6 +292,7 @@ class Services:
         checks = {
             "store": self._check_store,
             "model": self._check_model,
+            "retrieval": self._check_retrieval,
             "settings": self._check_settings,
         }
         for part, check in checks.items():
@@ -261,6 +312,11 @@ class Services:
         if connection.signs_in:
             await self._token(connection)
 
+    async def _check_retrieval(self) -> None:
+        """Every retriever that an action asks."""
+        for name in {action.retrieval.retriever for action in self.actions if action.retrieval}:
+            await self.retriever(name).ready()
+
     async def _check_settings(self) -> None:
         """All that the other checks did not read: a wrong one is told before a caller meets it."""
         settings = self.settings
@@ -268,6 +324,8 @@ class Services:
         _ = settings.retention_days
         for name in settings.connection_names:
             settings.chain(settings.connection(name))
+        for name in settings.retriever_names:
+            settings.retriever(name)
         for action in self.actions:
             self._check_action(action)
 

@@ -101,6 +101,15 @@ def unknown_model(name: str) -> ServiceError:
     )
 
 
+def no_chat(name: str) -> ServiceError:
+    """400: the model makes vectors."""
+    return openai_error(
+        f"The chatCompletion operation does not work with the specified model, {name}. Please "
+        "choose different model and try again.",
+        code="OperationNotSupported",
+    )
+
+
 def extra_parameters(names: list[str]) -> ServiceError:
     """400: Azure's `/models` was not told to pass on what only some models know."""
     return azure_error(

@@ -26,6 +26,8 @@ class Model:
     shows_reasoning: bool = False
     # Whether it speaks Mistral's form under Azure's URLs.
     of_mistral: bool = False
+    # Of the vectors of an embeddings model; 0 for one that chats.
+    dimensions: int = 0
 
 
 CHAT = Model(kind="chat", name="gpt-4o-mini-2024-07-18")
@@ -59,8 +61,20 @@ MAGISTRAL = Model(
     of_mistral=True,
 )
 
+EMBEDDING = Model(kind="embedding", name="text-embedding-3-small", dimensions=1536)
+MISTRAL_EMBED = Model(kind="mistral-embed", name="mistral-embed", dimensions=1024, of_mistral=True)
+
 KINDS: Mapping[str, Model] = {
-    model.kind: model for model in (CHAT, REASONING, REASONING_OPEN, MISTRAL, MAGISTRAL)
+    model.kind: model
+    for model in (
+        CHAT,
+        REASONING,
+        REASONING_OPEN,
+        MISTRAL,
+        MAGISTRAL,
+        EMBEDDING,
+        MISTRAL_EMBED,
+    )
 }
 
 # By OpenAI's own names, for the URL style that has no deployments.
@@ -69,6 +83,7 @@ ALIASES: Mapping[str, Model] = {
     CHAT.name: CHAT,
     "o4-mini": REASONING,
     REASONING.name: REASONING,
+    EMBEDDING.name: EMBEDDING,
 }
 
 # By Mistral's own names; `azureai` is what its client for Azure calls whatever is deployed.
@@ -79,6 +94,7 @@ MISTRAL_ALIASES: Mapping[str, Model] = {
     MISTRAL.name: MISTRAL,
     "magistral-medium-latest": MAGISTRAL,
     MAGISTRAL.name: MAGISTRAL,
+    MISTRAL_EMBED.name: MISTRAL_EMBED,
 }
 
 

@@ -3,9 +3,9 @@
 import asyncio
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Never
+from typing import Any, Never
 
 from aiohttp import web
 
@@ -16,6 +16,7 @@ from local.simulator.behaviour import Behaviour, FilteredPrompt, Html, StatusCod
 from local.simulator.chunks import Azure, Dialect, Header, OpenAI, encode
 from local.simulator.directives import take_directives
 from local.simulator.documents import Library
+from local.simulator.embeddings import embeddings_body, read_embeddings
 from local.simulator.headers import response_headers
 from local.simulator.journal import Entry, Journal
 from local.simulator.mistral_chunks import Mistral
@@ -41,6 +42,13 @@ from local.simulator.styles import (
 from local.simulator.tokens import count_prompt
 
 _MAX_BODY = 32 * 1024 * 1024
+_EMBEDDINGS_PATHS: Mapping[str, Style] = {
+    "/openai/v1/embeddings": "azure-v1",
+    "/openai/deployments/{deployment}/embeddings": "azure-dated",
+    "/models/embeddings": "azure-models",
+    "/v1/embeddings": "openai",
+    "/mistral/v1/embeddings": "mistral",
+}
 _KEPT_HEADERS = (
     "accept",
     "extra-parameters",
@@ -56,6 +64,9 @@ _HTML = (
     "<center><h1>{code} {reason}</h1></center>\r\n<hr><center>gateway</center>\r\n"
     "</body>\r\n</html>\r\n"
 )
+
+
+type _Answering = Callable[[web.Request, Style, Entry], Awaitable[web.StreamResponse]]
 
 
 class _Page(Exception):
@@ -96,6 +107,8 @@ class Service:
         app.router.add_post("/models/chat/completions", self._azure_of_others)
         app.router.add_post("/v1/chat/completions", self._openai)
         app.router.add_post("/mistral/v1/chat/completions", self._mistral)
+        for path in _EMBEDDINGS_PATHS:
+            app.router.add_post(path, self._embeddings)
         app.router.add_get("/openai/v1/models", self._azure_models)
         app.router.add_get("/v1/models", self._openai_models)
         app.router.add_get("/mistral/v1/models", self._mistral_models)
@@ -103,19 +116,19 @@ class Service:
         return app
 
     async def _azure_v1(self, request: web.Request) -> web.StreamResponse:
-        return await self._chat(request, "azure-v1", None)
+        return await self._serve(request, "azure-v1", self._answer)
 
     async def _azure_dated(self, request: web.Request) -> web.StreamResponse:
-        return await self._chat(request, "azure-dated", request.match_info["deployment"])
+        return await self._serve(request, "azure-dated", self._answer)
 
     async def _openai(self, request: web.Request) -> web.StreamResponse:
-        return await self._chat(request, "openai", None)
+        return await self._serve(request, "openai", self._answer)
 
     async def _azure_of_others(self, request: web.Request) -> web.StreamResponse:
-        return await self._chat(request, "azure-models", None)
+        return await self._serve(request, "azure-models", self._answer)
 
     async def _mistral(self, request: web.Request) -> web.StreamResponse:
-        return await self._chat(request, "mistral", None)
+        return await self._serve(request, "mistral", self._answer)
 
     async def _unknown(self, _: web.Request) -> web.StreamResponse:
         return self._error(errors.unknown_path(), "azure-v1")
@@ -150,14 +163,20 @@ class Service:
         headers = response_headers(style, self._options.region)
         return web.Response(body=body, content_type="application/json", headers=headers)
 
-    async def _chat(
-        self, request: web.Request, style: Style, deployment: str | None
+    async def _embeddings(self, request: web.Request) -> web.StreamResponse:
+        assert request.match_info.route.resource is not None
+        style = _EMBEDDINGS_PATHS[request.match_info.route.resource.canonical]
+        return await self._serve(request, style, self._embed)
+
+    async def _serve(
+        self, request: web.Request, style: Style, answer: _Answering
     ) -> web.StreamResponse:
+        deployment = request.match_info.get("deployment")
         kept = {name: request.headers[name] for name in _KEPT_HEADERS if name in request.headers}
         version = request.query.get("api-version")
         entry = self.journal.open(style, deployment, version, kept)
         try:
-            return await self._answer(request, style, entry)
+            return await answer(request, style, entry)
         except errors.ServiceError as error:
             entry.finish(f"status {error.status}")
             return self._error(error, style)
@@ -169,6 +188,24 @@ class Service:
         except (asyncio.CancelledError, ConnectionError):
             entry.abort()
             raise
+
+    async def _embed(self, request: web.Request, style: Style, entry: Entry) -> web.StreamResponse:
+        raw = await request.read()
+        self.journal.keep_body(entry, raw)
+        self._check_caller(request, style, entry)
+        body = decoded(raw, style)
+        named, model = self._model(style, entry, body)
+        call = read_embeddings(body, model)
+        behaviours = self.script.take(named, "\n".join(call.texts))
+        player = Player(request, entry, self.holds, perform(self._options, model, behaviours))
+        await player.before_headers()
+        _refuse(behaviours, style)
+        entry.finish("stop")
+        return web.Response(
+            body=encode(embeddings_body(call, model.name)),
+            content_type="application/json",
+            headers=response_headers(style, self._options.region, named),
+        )
 
     async def _answer(self, request: web.Request, style: Style, entry: Entry) -> web.StreamResponse:
         raw = await request.read()
@@ -212,13 +249,9 @@ class Service:
     def _check(self, request: web.Request, style: Style, entry: Entry, raw: bytes) -> _Checked:
         self._check_caller(request, style, entry)
         body = decoded(raw, style)
-        named = entry.deployment or body.get("model")
-        if not isinstance(named, str) or not named:
-            raise nameless(style)
-        entry.deployment = named
-        model = self._options.model(named) or ALIASES_OF[style].get(named)
-        if model is None:
-            raise unknown_model_of(style, named)
+        named, model = self._model(style, entry, body)
+        if model.dimensions:
+            raise errors.no_chat(model.name)
         of_mistral = speaks_mistral(style, model)
         if style == "azure-models":
             check_extra(request, body)
@@ -236,6 +269,17 @@ class Service:
             raise errors.context_length(model.context_window, prompt_tokens, call.limit or 0)
         scripted = self.script.take(named, call.last_user_text())
         return _Checked(call, model, named, question, (*directives, *scripted), prompt_tokens)
+
+    def _model(self, style: Style, entry: Entry, body: Mapping[str, Any]) -> tuple[str, Model]:
+        """The deployment that is asked, and what it has."""
+        named = entry.deployment or body.get("model")
+        if not isinstance(named, str) or not named:
+            raise nameless(style)
+        entry.deployment = named
+        model = self._options.model(named) or ALIASES_OF[style].get(named)
+        if model is None:
+            raise unknown_model_of(style, named)
+        return named, model
 
     def _check_caller(self, request: web.Request, style: Style, entry: Entry) -> None:
         entry.authentication, secret = identify(request.headers)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from shared.errors import ChatError, Misconfigured, ModelRefused
 from shared.models.completions import RETRY_SECONDS, ChatCompletions
+from shared.models.embeddings import EmbeddingsModel
 from shared.settings import Connection, Kind
 
 if TYPE_CHECKING:
@@ -36,9 +37,27 @@ def open_model(
 ) -> ChatCompletions:
     """The model service of a connection. Imports the SDK; nothing is sent yet.
 
-    `token` serves a connection without a key. Azure's v1 endpoint and dated API versions:
-    https://learn.microsoft.com/azure/ai-foundry/openai/api-version-lifecycle. Raises
-    `Misconfigured`.
+    `token` serves a connection without a key. Raises `Misconfigured`.
+    """
+    client = _open_client(connection, token)
+    return ChatCompletions(client, connection, retry_seconds=retry_seconds)
+
+
+def open_embeddings(
+    connection: Connection,
+    token: TokenSource | None = None,
+    dimensions: int | None = None,
+    *,
+    retry_seconds: float = RETRY_SECONDS,
+) -> EmbeddingsModel:
+    """The same connection's embeddings model. Raises `Misconfigured`."""
+    client = _open_client(connection, token)
+    return EmbeddingsModel(client, connection, dimensions, retry_seconds=retry_seconds)
+
+
+def _open_client(connection: Connection, token: TokenSource | None) -> "AsyncOpenAI":
+    """Azure's v1 endpoint and dated API versions:
+    https://learn.microsoft.com/azure/ai-foundry/openai/api-version-lifecycle.
     """
     import httpx2
 
@@ -61,7 +80,7 @@ def open_model(
     client = _CLIENTS[connection.kind](connection, endpoint, token)
     # The SDK would take these from its own environment variables.
     client.organization = client.project = None
-    return ChatCompletions(client, connection, retry_seconds=retry_seconds)
+    return client
 
 
 def _azure_openai(

@@ -17,6 +17,7 @@ from shared.settings.connections import (
     Kind,
 )
 from shared.settings.limits import Allowance, Limits, read_allowance, read_limits
+from shared.settings.retrievers import PostgresSettings, Retrievers, SearchSettings
 from shared.settings.storage import Storage, read_storage
 from shared.settings.values import IdentitySettings, Values
 
@@ -31,6 +32,8 @@ __all__ = (
     "IdentitySettings",
     "Kind",
     "Limits",
+    "PostgresSettings",
+    "SearchSettings",
     "Settings",
     "Storage",
 )
@@ -52,6 +55,7 @@ class Settings:
     def __init__(self, values: Mapping[str, str]) -> None:
         self._values = Values(values)
         self._connections = Connections(self._values)
+        self._retrievers = Retrievers(self._values)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "Settings":
@@ -70,6 +74,15 @@ class Settings:
     def connection_names(self) -> tuple[str, ...]:
         """The default connection, and those that `CHAT_CONNECTIONS` lists."""
         return self._connections.names
+
+    def retriever(self, name: str) -> PostgresSettings | SearchSettings:
+        """The retriever of that name. Only those that `CHAT_RETRIEVERS` lists are reached."""
+        return self._retrievers.get(name)
+
+    @property
+    def retriever_names(self) -> tuple[str, ...]:
+        """What `CHAT_RETRIEVERS` lists."""
+        return self._retrievers.names
 
     @cached_property
     def system_prompt(self) -> str:
