@@ -9,16 +9,15 @@ import gc
 import logging
 import time
 from collections.abc import Coroutine
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from shared.backends import Backends
 from shared.errors import (
     ChatError,
     InvalidRequest,
     Misconfigured,
-    ModelRefused,
-    RetrievalUnavailable,
     Unauthenticated,
 )
 from shared.history.base import HistoryStore
@@ -27,10 +26,8 @@ from shared.history.counters import Counters
 from shared.history.rows import Rows
 from shared.history.store import Store
 from shared.identity import principal
-from shared.identity.tokens import IdentityUnavailable, SharedTokens
 from shared.messages import Caller, ChatRequest
 from shared.models.base import ChatModel
-from shared.models.connect import open_embeddings, open_model
 from shared.models.fields import prepared
 from shared.prompts.actions import Action, Actions, load_actions
 from shared.prompts.actions_file import FILE
@@ -38,17 +35,11 @@ from shared.prompts.prompt import Prompt, check_locks, make_prompt
 from shared.prompts.template import PLAIN
 from shared.protocols.encoding import HEARTBEAT_SECONDS
 from shared.retrieval.base import Retriever
-from shared.settings import Connection, IdentitySettings, PostgresSettings, Settings
-from shared.settings.retrievers import POSTGRESQL_SCOPE
+from shared.settings import Connection, Settings
 from shared.shutdown import before_sigterm
 from shared.turns.budget import Budget
 from shared.turns.turn import Bounds
 from shared.turns.turns import TurnLimits, Turns
-
-if TYPE_CHECKING:
-    from shared.models.completions import ChatCompletions
-    from shared.models.embeddings import EmbeddingsModel
-    from shared.models.failover import FailOver
 
 logger = logging.getLogger(__name__)
 
@@ -65,11 +56,7 @@ class Services:
         quiet_sdks()
         self.settings = settings
         self._root = root
-        self._clients: dict[str, ChatCompletions] = {}
-        self._chains: dict[str, FailOver] = {}
-        self._retrievers: dict[str, Retriever] = {}
-        self._embeddings: dict[tuple[str, int | None], EmbeddingsModel] = {}
-        self._credentials: dict[IdentitySettings, SharedTokens] = {}
+        self.backends = Backends(settings)
         self._background: set[asyncio.Task[Any]] = set()
         self._readiness: tuple[float, asyncio.Task[list[dict[str, str]]]] | None = None
 
@@ -91,7 +78,7 @@ class Services:
         from shared.history.table import TableRows
 
         storage = self.settings.storage
-        credential = self._credential(storage.identity) if storage.endpoint else None
+        credential = self.backends.credential(storage.identity) if storage.endpoint else None
         return TableRows(storage, credential)
 
     @cached_property
@@ -121,14 +108,6 @@ class Services:
             self.budget,
         )
 
-    def retriever(self, name: str) -> Retriever:
-        """The retriever of that name; `CHAT_RETRIEVERS` bounds their number. Raises
-        `Misconfigured`."""
-        retriever = self._retrievers.get(name)
-        if retriever is None:
-            retriever = self._retrievers[name] = self._open_retriever(name)
-        return retriever
-
     def caller(self, principals: list[str]) -> Caller:
         """Who calls, by the values of the platform's header. Raises `Unauthenticated`."""
         if len(principals) > 1:
@@ -149,8 +128,8 @@ class Services:
         connection, model = self._asked(action, request)
         prompt = make_prompt(action, request, model, self.settings.limits)
         retrieval = prompt.retrieval
-        retriever = self.retriever(retrieval.retriever) if retrieval else None
-        return prompt, self._model(connection), retriever
+        retriever = self.backends.retriever(retrieval.retriever) if retrieval else None
+        return prompt, self.backends.model(connection), retriever
 
     async def readiness(self) -> list[dict[str, str]]:
         """What does not work, by part; asked at most once in 10 s, whoever asks."""
@@ -186,14 +165,9 @@ class Services:
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
-        for client in (*self._clients.values(), *self._embeddings.values()):
-            await client.aclose()
-        for retriever in self._retrievers.values():
-            await retriever.aclose()
         if "rows" in self.__dict__:
             await self.rows.aclose()
-        for credential in self._credentials.values():
-            await credential.aclose()
+        await self.backends.aclose()
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._background.discard(task)
@@ -214,78 +188,6 @@ class Services:
                 f"{connection.setting('model')} is missing: the deployment or model to ask."
             )
         return connection, model
-
-    def _model(self, connection: Connection) -> ChatModel:
-        """What answers for a connection: itself, or the chain that its fallback begins."""
-        if connection.fallback is None:
-            return self._client(connection)
-        chain = self._chains.get(connection.name)
-        if chain is None:
-            from shared.models.failover import FailOver
-
-            clients = [self._client(link) for link in self.settings.chain(connection)]
-            chain = FailOver(clients, silence=self.settings.limits.model_timeout)
-            self._chains[connection.name] = chain
-        return chain
-
-    def _client(self, connection: Connection) -> "ChatCompletions":
-        """One client for each connection; `CHAT_CONNECTIONS` bounds their number."""
-        client = self._clients.get(connection.name)
-        if client is None:
-            token = None
-            if connection.signs_in:
-                token = partial(self._token, connection)
-            client = self._clients[connection.name] = open_model(connection, token)
-        return client
-
-    def _open_retriever(self, name: str) -> Retriever:
-        settings = self.settings.retriever(name)
-        if settings.connection not in self.settings.connection_names:
-            raise Misconfigured(
-                f"{settings.setting('connection')} must name a connection, one of "
-                f"{', '.join(self.settings.connection_names)}, not {settings.connection!r}."
-            )
-        embeddings = self._embedding(
-            self.settings.connection(settings.connection), settings.dimensions
-        )
-        if isinstance(settings, PostgresSettings):
-            from shared.retrieval.postgres import PostgresRetriever
-
-            token = None if settings.password else partial(self._database_token, settings)
-            return PostgresRetriever(settings, embeddings, token)
-        raise Misconfigured(f"{name}__kind: azure_search is not there yet.")
-
-    def _embedding(self, connection: Connection, dimensions: int | None) -> "EmbeddingsModel":
-        key = connection.name, dimensions
-        embeddings = self._embeddings.get(key)
-        if embeddings is None:
-            token = partial(self._token, connection) if connection.signs_in else None
-            embeddings = self._embeddings[key] = open_embeddings(connection, token, dimensions)
-        return embeddings
-
-    async def _database_token(self, settings: PostgresSettings) -> str:
-        try:
-            return await self._credential(settings.identity).token(POSTGRESQL_SCOPE)
-        except IdentityUnavailable as exc:
-            raise RetrievalUnavailable(
-                f"{exc.message} Look at {settings.setting('credential')}."
-            ) from exc
-
-    async def _token(self, connection: Connection) -> str:
-        try:
-            return await self._credential(connection.identity).token(connection.scope)
-        except IdentityUnavailable as exc:
-            raise ModelRefused(
-                f"{exc.message} Look at {connection.setting('credential')}."
-            ) from exc
-
-    def _credential(self, identity: IdentitySettings) -> "SharedTokens":
-        from shared.identity.credentials import credential as open_credential
-
-        credential = self._credentials.get(identity)
-        if credential is None:
-            credential = self._credentials[identity] = open_credential(identity)
-        return credential
 
     async def _probe(self) -> list[dict[str, str]]:
         failures: dict[str, dict[str, str]] = {}
@@ -308,14 +210,14 @@ class Services:
 
     async def _check_model(self) -> None:
         connection = self.settings.connection()
-        await self._client(connection).warm()
+        await self.backends.client(connection).warm()
         if connection.signs_in:
-            await self._token(connection)
+            await self.backends.token(connection)
 
     async def _check_retrieval(self) -> None:
         """Every retriever that an action asks."""
         for name in {action.retrieval.retriever for action in self.actions if action.retrieval}:
-            await self.retriever(name).ready()
+            await self.backends.retriever(name).ready()
 
     async def _check_settings(self) -> None:
         """All that the other checks did not read: a wrong one is told before a caller meets it."""

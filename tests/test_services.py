@@ -117,9 +117,11 @@ async def test_a_connection_has_one_client_and_an_identity_one_source_of_tokens(
         for name in ("KEYLESS", "AZURE_OPENAI", "KEYLESS", "AZURE_OPENAI")
     }
     assert len(models) == 2
-    assert made._credential(IdentitySettings()) is made._credential(IdentitySettings())
-    other = made._credential(IdentitySettings(managed=True))
-    assert other is not made._credential(IdentitySettings())
+    assert made.backends.credential(IdentitySettings()) is made.backends.credential(
+        IdentitySettings()
+    )
+    other = made.backends.credential(IdentitySettings(managed=True))
+    assert other is not made.backends.credential(IdentitySettings())
     assert made.turns is made.turns
     assert made.store is made.store
     await made.aclose()
@@ -167,7 +169,7 @@ async def test_closing_ends_work_in_the_background(tmp_path: Path) -> None:
 async def test_a_store_with_an_identity_is_opened_with_the_apps_own(tmp_path: Path) -> None:
     made = services(tmp_path, "CHAT_STORAGE", CHAT_STORAGE__accountName="acc")
     assert made.store is made.store
-    assert len(made._credentials) == 1
+    assert len(made.backends._credentials) == 1
     await made.aclose()
 
 
@@ -282,9 +284,9 @@ async def test_an_action_that_could_answer_nobody(
 async def test_an_identity_that_gives_no_token_is_the_set_ups_fault(tmp_path: Path) -> None:
     made = services(tmp_path)
     identity = IdentitySettings()
-    await made._credential(identity).aclose()
+    await made.backends.credential(identity).aclose()
     with pytest.raises(ModelRefused, match="KEYLESS__credential"):
-        await made._token(made.settings.connection("KEYLESS"))
+        await made.backends.token(made.settings.connection("KEYLESS"))
 
 
 @in_virtual_time

@@ -1,0 +1,123 @@
+"""Connections to models, databases and identities: opened when first needed, closed together.
+
+Their number is bounded by what the settings list. Nothing heavy is imported with this module.
+"""
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from shared.errors import Misconfigured, ModelRefused, RetrievalUnavailable
+from shared.identity.tokens import IdentityUnavailable, SharedTokens
+from shared.models.base import ChatModel
+from shared.models.connect import open_embeddings, open_model
+from shared.retrieval.base import Retriever
+from shared.settings import Connection, IdentitySettings, PostgresSettings, Settings
+from shared.settings.retrievers import POSTGRESQL_SCOPE
+
+if TYPE_CHECKING:
+    from shared.models.completions import ChatCompletions
+    from shared.models.embeddings import EmbeddingsModel
+    from shared.models.failover import FailOver
+
+
+class Backends:
+    """One process's. Methods raise `Misconfigured`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._clients: dict[str, ChatCompletions] = {}
+        self._chains: dict[str, FailOver] = {}
+        self._embeddings: dict[tuple[str, int | None], EmbeddingsModel] = {}
+        self._retrievers: dict[str, Retriever] = {}
+        self._credentials: dict[IdentitySettings, SharedTokens] = {}
+
+    def model(self, connection: Connection) -> ChatModel:
+        """What answers for a connection: itself, or the chain that its fallback begins."""
+        if connection.fallback is None:
+            return self.client(connection)
+        chain = self._chains.get(connection.name)
+        if chain is None:
+            from shared.models.failover import FailOver
+
+            clients = [self.client(link) for link in self._settings.chain(connection)]
+            chain = FailOver(clients, silence=self._settings.limits.model_timeout)
+            self._chains[connection.name] = chain
+        return chain
+
+    def client(self, connection: Connection) -> "ChatCompletions":
+        """One client for each connection; `CHAT_CONNECTIONS` bounds their number."""
+        client = self._clients.get(connection.name)
+        if client is None:
+            token = None
+            if connection.signs_in:
+                token = partial(self.token, connection)
+            client = self._clients[connection.name] = open_model(connection, token)
+        return client
+
+    def _open_retriever(self, name: str) -> Retriever:
+        settings = self._settings.retriever(name)
+        if settings.connection not in self._settings.connection_names:
+            raise Misconfigured(
+                f"{settings.setting('connection')} must name a connection, one of "
+                f"{', '.join(self._settings.connection_names)}, not {settings.connection!r}."
+            )
+        embeddings = self._embedding(
+            self._settings.connection(settings.connection), settings.dimensions
+        )
+        if isinstance(settings, PostgresSettings):
+            from shared.retrieval.postgres import PostgresRetriever
+
+            token = None if settings.password else partial(self._database_token, settings)
+            return PostgresRetriever(settings, embeddings, token)
+        raise Misconfigured(f"{name}__kind: azure_search is not there yet.")
+
+    def _embedding(self, connection: Connection, dimensions: int | None) -> "EmbeddingsModel":
+        key = connection.name, dimensions
+        embeddings = self._embeddings.get(key)
+        if embeddings is None:
+            token = partial(self.token, connection) if connection.signs_in else None
+            embeddings = self._embeddings[key] = open_embeddings(connection, token, dimensions)
+        return embeddings
+
+    async def _database_token(self, settings: PostgresSettings) -> str:
+        try:
+            return await self.credential(settings.identity).token(POSTGRESQL_SCOPE)
+        except IdentityUnavailable as exc:
+            raise RetrievalUnavailable(
+                f"{exc.message} Look at {settings.setting('credential')}."
+            ) from exc
+
+    async def token(self, connection: Connection) -> str:
+        try:
+            return await self.credential(connection.identity).token(connection.scope)
+        except IdentityUnavailable as exc:
+            raise ModelRefused(
+                f"{exc.message} Look at {connection.setting('credential')}."
+            ) from exc
+
+    def credential(self, identity: IdentitySettings) -> "SharedTokens":
+        from shared.identity.credentials import credential as open_credential
+
+        credential = self._credentials.get(identity)
+        if credential is None:
+            credential = self._credentials[identity] = open_credential(identity)
+        return credential
+
+    def retriever(self, name: str) -> Retriever:
+        """The retriever of that name; `CHAT_RETRIEVERS` bounds their number. Raises
+        `Misconfigured`."""
+        retriever = self._retrievers.get(name)
+        if retriever is None:
+            retriever = self._retrievers[name] = self._open_retriever(name)
+        return retriever
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        for retriever in self._retrievers.values():
+            await retriever.aclose()
+        for embeddings in self._embeddings.values():
+            await embeddings.aclose()
+        for client in self._clients.values():
+            await client.aclose()
+        for credential in self._credentials.values():
+            await credential.aclose()
