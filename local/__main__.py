@@ -26,6 +26,7 @@ MODULES = {
     "console": "console",
     "bench": "benchmarks",
     "chaos": "chaos",
+    "ingest": "ingestion",
 }
 USAGE = """\
 usage: python -m local <command> [options]
@@ -35,6 +36,7 @@ usage: python -m local <command> [options]
   console  set up, chat in the terminal with a running backend      (--help: its options)
   bench    set up, run the benchmarks
   chaos    set up, run turns under faults, judge each of them      (--help: its options)
+  ingest   set up, fill a retriever's table from files              (--help: its options)
   setup    set up only
 """
 NO_PYTHON = """\

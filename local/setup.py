@@ -114,7 +114,7 @@ def stamp(folder: Path, wanted: str) -> None:
 def _python_environment(root: Path) -> Path:
     environment = root / ".venv"
     python = environment_python(environment)
-    names = ("requirements*.txt", "constraints.txt", "console/requirements.txt")
+    names = ("requirements*.txt", "constraints.txt", "*/requirements.txt")
     files = sorted(file for name in names for file in root.glob(name))
     wanted = fingerprint(files, platform.python_version(), platform.machine(), sys.platform)
     if is_stamped(environment, wanted) and python.exists():

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from shared.errors import Misconfigured, ModelRefused, RetrievalUnavailable
 from shared.identity.tokens import IdentityUnavailable, SharedTokens
 from shared.models.base import ChatModel
+from shared.models.completions import RETRY_SECONDS
 from shared.models.connect import open_embeddings, open_model
 from shared.retrieval.base import Retriever
 from shared.settings import Connection, IdentitySettings, PostgresSettings, Settings
@@ -61,25 +62,34 @@ class Backends:
                 f"{settings.setting('connection')} must name a connection, one of "
                 f"{', '.join(self._settings.connection_names)}, not {settings.connection!r}."
             )
-        embeddings = self._embedding(
+        embeddings = self.embeddings(
             self._settings.connection(settings.connection), settings.dimensions
         )
         if isinstance(settings, PostgresSettings):
             from shared.retrieval.postgres import PostgresRetriever
 
-            token = None if settings.password else partial(self._database_token, settings)
+            token = None if settings.password else partial(self.database_token, settings)
             return PostgresRetriever(settings, embeddings, token)
         raise Misconfigured(f"{name}__kind: azure_search is not there yet.")
 
-    def _embedding(self, connection: Connection, dimensions: int | None) -> "EmbeddingsModel":
+    def embeddings(
+        self,
+        connection: Connection,
+        dimensions: int | None,
+        retry_seconds: float = RETRY_SECONDS,
+    ) -> "EmbeddingsModel":
+        """A connection's embeddings model; the first one's `retry_seconds` count."""
         key = connection.name, dimensions
         embeddings = self._embeddings.get(key)
         if embeddings is None:
             token = partial(self.token, connection) if connection.signs_in else None
-            embeddings = self._embeddings[key] = open_embeddings(connection, token, dimensions)
+            embeddings = self._embeddings[key] = open_embeddings(
+                connection, token, dimensions, retry_seconds=retry_seconds
+            )
         return embeddings
 
-    async def _database_token(self, settings: PostgresSettings) -> str:
+    async def database_token(self, settings: PostgresSettings) -> str:
+        """What the identity signs in with, instead of a password."""
         try:
             return await self.credential(settings.identity).token(POSTGRESQL_SCOPE)
         except IdentityUnavailable as exc:

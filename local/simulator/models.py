@@ -62,6 +62,7 @@ MAGISTRAL = Model(
 )
 
 EMBEDDING = Model(kind="embedding", name="text-embedding-3-small", dimensions=1536)
+EMBEDDING_LARGE = Model(kind="embedding-large", name="text-embedding-3-large", dimensions=3072)
 MISTRAL_EMBED = Model(kind="mistral-embed", name="mistral-embed", dimensions=1024, of_mistral=True)
 
 KINDS: Mapping[str, Model] = {
@@ -73,6 +74,7 @@ KINDS: Mapping[str, Model] = {
         MISTRAL,
         MAGISTRAL,
         EMBEDDING,
+        EMBEDDING_LARGE,
         MISTRAL_EMBED,
     )
 }
@@ -84,6 +86,7 @@ ALIASES: Mapping[str, Model] = {
     "o4-mini": REASONING,
     REASONING.name: REASONING,
     EMBEDDING.name: EMBEDDING,
+    EMBEDDING_LARGE.name: EMBEDDING_LARGE,
 }
 
 # By Mistral's own names; `azureai` is what its client for Azure calls whatever is deployed.
