@@ -16,7 +16,7 @@ def chunks(text: str, name: str = "file.md") -> list[tuple[str, str, int]]:
 def test_the_way_to_a_section_is_its_title() -> None:
     text = f"# Book\n\n{LONG}\n\n## Part `one`\n\n### Deep\n\n{LONG}\n\n## [Two](x)\n\n{LONG}"
     assert chunks(text) == [
-        ("Book", "", 0),
+        ("Book", "book", 0),
         ("Book › Part one › Deep", "deep", 0),
         ("Book › Two", "two", 0),
     ]
@@ -27,7 +27,7 @@ def test_a_file_without_a_heading_is_called_by_its_name() -> None:
 
 
 def test_what_looks_like_a_heading_in_code_is_none() -> None:
-    assert chunks(f"# Book\n\n```\n# no heading\n```\n\n{LONG}") == [("Book", "", 0)]
+    assert chunks(f"# Book\n\n```\n# no heading\n```\n\n{LONG}") == [("Book", "book", 0)]
 
 
 def test_short_sections_go_together_with_their_neighbours() -> None:

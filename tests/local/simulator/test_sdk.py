@@ -4,10 +4,11 @@ from collections.abc import AsyncIterator
 
 import openai
 import pytest
-from openai import AsyncAzureOpenAI, AsyncOpenAI
+from openai import AsyncAzureOpenAI, AsyncOpenAI, BadRequestError
 
 from local.identity import running_identity
 from local.simulator import Simulator
+from local.simulator.models import KINDS
 
 DATED = "2024-10-21"
 
@@ -150,7 +151,7 @@ async def test_models_are_listed(simulator: Simulator) -> None:
     for url in (simulator.azure_v1_url, simulator.openai_url, simulator.mistral_url):
         async with AsyncOpenAI(base_url=url, api_key="k") as client:
             names = [model.id async for model in client.models.list()]
-        assert names == ["chat", "magistral", "mistral", "reasoning", "reasoning-open"]
+        assert names == sorted(KINDS)
 
 
 async def test_managed_identity_opens(
@@ -172,3 +173,48 @@ async def test_managed_identity_opens(
     [record] = await simulator.requests()
     assert record.authentication.kind == "token"
     assert record.authentication.audience == "https://cognitiveservices.azure.com"
+
+
+async def test_embeddings_in_every_style(simulator: Simulator) -> None:
+    texts = ["the office opens at nine", "when does the office open?", "pears and figs"]
+    for url, model in (
+        (simulator.azure_v1_url, "embedding"),
+        (simulator.openai_url, "text-embedding-3-small"),
+        (simulator.mistral_url, "mistral-embed"),
+    ):
+        async with AsyncOpenAI(base_url=url, api_key="k") as client:
+            whole = await client.embeddings.create(model=model, input=texts)
+            plain = await client.embeddings.create(
+                model=model, input=texts[0], encoding_format="float"
+            )
+        office, asked, fruit = (item.embedding for item in whole.data)
+        assert (
+            len(office)
+            == KINDS["mistral-embed" if model == "mistral-embed" else "embedding"].dimensions
+        )
+        assert plain.data[0].embedding == pytest.approx(office, abs=1e-6)
+        assert _cosine(office, asked) > 0.5 > _cosine(office, fruit)
+        assert whole.usage.prompt_tokens == whole.usage.total_tokens > 0
+
+
+def _cosine(one: list[float], other: list[float]) -> float:
+    return sum(a * b for a, b in zip(one, other, strict=True))
+
+
+async def test_embeddings_are_refused_as_the_service_does(simulator: Simulator) -> None:
+    async with AsyncOpenAI(base_url=simulator.azure_v1_url, api_key="k") as client:
+        for fields, words in (
+            ({"model": "chat", "input": "x"}, "does not work with the specified model"),
+            ({"model": "embedding", "input": []}, "Invalid 'input'"),
+            ({"model": "embedding", "input": ["x", ""]}, "empty string"),
+            ({"model": "embedding", "input": ["x"] * 2049}, "at most 2048"),
+            ({"model": "embedding", "input": "word " * 9000}, "maximum context length is 8192"),
+            ({"model": "embedding", "input": ["word " * 8000] * 40}, "300000 tokens"),
+            ({"model": "embedding", "input": "x", "dimensions": 1537}, "less than or equal"),
+        ):
+            with pytest.raises(BadRequestError, match=words):
+                await client.embeddings.create(**fields)
+        with pytest.raises(BadRequestError, match="chatCompletion operation"):
+            await client.chat.completions.create(
+                model="embedding", messages=[{"role": "user", "content": "x"}]
+            )
