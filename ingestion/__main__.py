@@ -10,20 +10,17 @@ import sys
 import time
 from pathlib import Path
 
-from ingestion.chunks import Metadata, Naming
+from ingestion.filling import Filling, fill
 from ingestion.progress import showing
 from ingestion.reading import MAX_BYTES, Unreadable, files_in
-from ingestion.run import Report, Run
-from ingestion.table import Busy, opened
+from ingestion.run import Report
+from ingestion.table import Busy
 from local.host.environment import SettingsError
 from local.settings import AppSettings
-from shared.backends import Backends
-from shared.errors import ChatError, Misconfigured
-from shared.settings import PostgresSettings, Settings
+from shared.errors import ChatError
+from shared.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
-RETRY_SECONDS = 300.0
-"""How long a service that is busy is asked again, for one batch."""
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
@@ -80,40 +77,21 @@ async def ingest(options: argparse.Namespace, settings: Settings) -> int:
     Raises `ChatError`, `Busy` and `Unreadable`.
     """
     begun = time.monotonic()
-    retriever = settings.retriever(options.retriever)
-    if not isinstance(retriever, PostgresSettings):
-        raise Misconfigured(
-            f"{options.retriever} is an index of Azure AI Search, which its own indexers fill: "
-            "https://learn.microsoft.com/azure/search/search-indexer-overview."
-        )
     files = list(files_in(options.paths, options.root, options.exclude))
-    backends = Backends(settings)
-    try:
-        connection = settings.connection(retriever.connection)
-        embeddings = backends.embeddings(connection, retriever.dimensions, RETRY_SECONDS)
-        (probe,) = await embeddings.embed(["dimensions"])
-        metadata: Metadata = dict(options.metadata)
-        model = f"{embeddings.model} {len(probe)}"
-        naming = Naming(options.collection, options.base_url, metadata, model)
-        password = retriever.password or await backends.database_token(retriever)
-        async with opened(retriever, password, options.collection) as table:
-            if not options.dry_run:
-                await table.ensure(len(probe))
-            async with table.alone():
-                with showing(len(files)) as progress:
-                    run = Run(
-                        table=table,
-                        naming=naming,
-                        embeddings=None if options.dry_run else embeddings,
-                        max_bytes=options.max_bytes,
-                        prune=options.prune,
-                        progress=progress,
-                    )
-                    report = await run.fill(files)
-        _tell(report, embeddings.tokens, time.monotonic() - begun, options)
-        return 1 if report.failed else 0
-    finally:
-        await backends.aclose()
+    filling = Filling(
+        retriever=options.retriever,
+        files=files,
+        collection=options.collection,
+        base_url=options.base_url,
+        metadata=dict(options.metadata),
+        max_bytes=options.max_bytes,
+        prune=options.prune,
+        dry_run=options.dry_run,
+    )
+    with showing(len(files)) as progress:
+        report, tokens = await fill(filling, settings, progress)
+    _tell(report, tokens, time.monotonic() - begun, options)
+    return 1 if report.failed else 0
 
 
 def _tell(report: Report, tokens: int, seconds: float, options: argparse.Namespace) -> None:

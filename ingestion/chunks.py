@@ -10,8 +10,6 @@ from urllib.parse import quote
 from ingestion.reading import Reading
 from ingestion.splitting import Chunk, split
 
-type Metadata = Mapping[str, str | int | float | bool]
-
 
 @dataclass(frozen=True, slots=True)
 class Naming:
@@ -20,7 +18,7 @@ class Naming:
     collection: str
     base_url: str | None
     """Before a source's path; None: chunks have no address."""
-    metadata: Metadata
+    metadata: Mapping[str, str]
     model: str
     """With its dimensions: another model's vectors mean nothing to this one."""
 

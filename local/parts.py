@@ -13,6 +13,7 @@ from local.drawer import LocalParts, proxy_with_drawer
 from local.drawer.hosts import HostKind
 from local.lock import try_lock
 from local.ports import running_on_port
+from local.postgres import Postgres, running_postgres
 from local.processes import Child, ChildFailed, Command, Echo
 from local.setup import SetupFailed
 from local.storage import running_storage
@@ -20,7 +21,7 @@ from local.storage_meter import Meter, running_meter
 from local.web import running_web
 
 STATE = ".local"
-HOST_PORT, SIMULATOR_PORT, STORAGE_PORT = 7071, 4290, 10002
+HOST_PORT, SIMULATOR_PORT, STORAGE_PORT, POSTGRES_PORT = 7071, 4290, 10002, 5433
 _NO_FUNC = (
     "`func` is not on the PATH. Get Azure Functions Core Tools from "
     "https://aka.ms/functions-core-tools, or leave out `--host func`."
@@ -34,19 +35,19 @@ class Parts:
         self._stack = stack
         self._root = root
         self._echo = echo
-        self._state = root / STATE
+        self.state = root / STATE
         # Two emulators on the same files would overwrite each other's data.
-        self._alone = stack.enter_context(try_lock(self._state / "run.lock"))
+        self._alone = stack.enter_context(try_lock(self.state / "run.lock"))
         self._children: list[Child] = []
 
     @property
     def logs(self) -> Path:
         """Where the parts' output is: a second stack does not write over the first one's."""
-        return self._state / "logs" if self._alone else self._state / "logs" / "second"
+        return self.state / "logs" if self._alone else self.state / "logs" / "second"
 
     async def storage(self) -> Meter:
         """Starts the storage emulator, which keeps its data, and a meter before it."""
-        folder = self._state / "azurite" if self._alone else None
+        folder = self.state / "azurite" if self._alone else None
         part = running_storage(folder, port=STORAGE_PORT, log=self._log("storage"), echo=self._echo)
         storage = await self._stack.enter_async_context(part)
         self._children.append(storage.child)
@@ -63,6 +64,22 @@ class Parts:
             return Command("model", argv, re.compile("ready at http"), env=env, folder=self._root)
 
         return await self._serve(command, SIMULATOR_PORT, "simulator")
+
+    async def postgres(self) -> Postgres | None:
+        """Starts PostgreSQL, which keeps its data; None where it does not start, and says so."""
+        folder = self.state / "postgres" if self._alone else None
+        part = running_postgres(
+            folder, port=POSTGRES_PORT, log=self._log("search"), echo=self._echo
+        )
+        try:
+            postgres = await self._stack.enter_async_context(part)
+        except ChildFailed as error:
+            say("search", f"left out: {str(error).splitlines()[0]}")
+            return None
+        self._children.append(postgres.child)
+        where = "" if folder else ", in memory, as another stack runs here"
+        say("search", f"PostgreSQL with pgvector{where}", postgres.port, POSTGRES_PORT)
+        return postgres
 
     async def host(
         self, kind: str, workers: int, environment: Mapping[str, str]

@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from local import documents
 from local.drawer import LocalParts
 from local.host.environment import SettingsError
 from local.parts import Parts, say
@@ -89,10 +90,19 @@ async def _serve(options: Options) -> None:
             say("model", f"your own ({settings.model})")
         else:
             simulator = await parts.simulator()
+        postgres = None
+        if settings.searches:
+            say("search", f"your own ({settings.searches})")
+        elif simulator:
+            postgres = await parts.postgres()
         storage = meter.connection_string if meter else None
         added = settings.completed(simulator=simulator, storage=storage)
+        if postgres:
+            added |= documents.environment(ROOT, parts.state, postgres)
         host, kind = await parts.host(options.host, options.workers, {**os.environ, **added})
         address = await parts.web(LocalParts(host, kind, simulator, meter), options.port)
+        if postgres:
+            await documents.fill(ROOT, {**settings.values, **added}, address)
         print(f"\nOpen {address}   (Ctrl-C stops everything)", flush=True)
         if options.open:
             await asyncio.to_thread(webbrowser.open, address)

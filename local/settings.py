@@ -13,8 +13,10 @@ from local.host.environment import settings_file
 
 FILE = "local.settings.json"
 SIMULATOR_DEPLOYMENT = "chat"
+SIMULATOR_EMBEDDINGS = "embedding"
 # Any will do: the simulator takes every key.
 SIMULATOR_KEY = "local-simulator"
+RETRIEVAL = ("CHAT_RETRIEVERS", "CHAT_ACTIONS_FILE")
 MODEL = ("AZURE_OPENAI_ENDPOINT", "AZURE_OPENAI__endpoint")
 # In the order in which the app looks for them.
 STORES = tuple(
@@ -67,6 +69,11 @@ class AppSettings:
                 return None if value.lower().strip(";") == _EMULATOR else name
         return None
 
+    @property
+    def searches(self) -> str | None:
+        """The setting by which the user has retrieval of their own, if one does."""
+        return next((name for name in RETRIEVAL if self._given(name)), None)
+
     def completed(self, *, simulator: str | None, storage: str | None) -> dict[str, str]:
         """What to put into the host's environment, which wins over the file there.
 
@@ -79,6 +86,7 @@ class AppSettings:
             added["AZURE_OPENAI_ENDPOINT"] = simulator
             added["AZURE_OPENAI_CHAT_DEPLOYMENT"] = SIMULATOR_DEPLOYMENT
             added["AZURE_OPENAI_API_KEY"] = SIMULATOR_KEY
+            added["AZURE_OPENAI_EMBEDDINGS_DEPLOYMENT"] = SIMULATOR_EMBEDDINGS
         if storage:
             added |= {name: "" for name in STORES if self.values.get(name)}
             added["CHAT_STORAGE"] = storage

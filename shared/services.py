@@ -62,7 +62,7 @@ class Services:
 
     @cached_property
     def actions(self) -> Actions:
-        path = self._root / FILE
+        path = self._root / self.settings.actions_file
         try:
             content = path.read_bytes() if path.exists() else None
         except OSError as exc:

@@ -20,6 +20,7 @@ type Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 PREFIX: Final = "/api/local"
 _PANEL = Path(__file__).resolve().parent / "panel"
+_ROOT = Path(__file__).resolve().parents[2]
 _TYPES = {".js": "text/javascript", ".css": "text/css"}
 _HEADERS = {
     "Cache-Control": "no-store",
@@ -52,6 +53,7 @@ class Routes:
             web.post(f"{PREFIX}/cut", _guarded(self._cut)),
             web.post(worker, _guarded(self._end_worker)),
             web.get(PREFIX + r"/{file:[a-z]+\.(?:js|css)}", _guarded(_file)),
+            web.get(PREFIX + r"/documents/{file:(?:docs/)?[A-Za-z0-9-]+\.md}", _guarded(_document)),
             web.route("*", PREFIX + "{rest:(?:/.*)?}", _guarded(_unknown)),
         ]
 
@@ -129,6 +131,16 @@ async def _file(request: web.Request) -> web.StreamResponse:
         return await _unknown(request)
     return web.Response(
         body=file.read_bytes(), content_type=_TYPES[file.suffix], charset="utf-8", headers=_HEADERS
+    )
+
+
+async def _document(request: web.Request) -> web.StreamResponse:
+    """One of this project's own documents, which the local answers cite."""
+    file = _ROOT / request.match_info["file"]
+    if not file.is_file():
+        return await _unknown(request)
+    return web.Response(
+        body=file.read_bytes(), content_type="text/plain", charset="utf-8", headers=_HEADERS
     )
 
 

@@ -19,7 +19,7 @@ from local.simulator.behaviour import (
     Tokens,
     Tool,
 )
-from local.simulator.documents import Library, Section
+from local.simulator.documents import Library, Section, words_of
 from local.simulator.models import Model
 from local.simulator.requests import ChatCall
 from local.simulator.tokens import filler, pieces_of
@@ -209,11 +209,22 @@ def _from_context(context: str, question: str) -> str | None:
         Section(entry.partition("\n")[0] if marks else "the context", "", entry)
         for entry in entries
     ]
-    found = Library(named).find(question)
+    # Who was given numbered documents answers from them, or not at all.
+    found = Library(named).find(question, 0.0) if marks else Library(named).find(question)
     if found is None:
-        return None
+        return "The documents that I was given do not say that." if marks else None
     text = found.text.partition("\n")[2].strip() if marks else found.text
-    return f"{_shortened(text)}\n\nThis is from {found.source}."
+    return f"{_shortened(_from_best(text, question))}\n\nThis is from {found.source}."
+
+
+def _from_best(text: str, question: str) -> str:
+    """The text from the paragraph on that has most of the question's words."""
+    asked = words_of(question)
+    paragraphs = text.split("\n\n")
+    shares = [len(asked & words_of(paragraph)) for paragraph in paragraphs]
+    best = shares.index(max(shares))
+    inside_code = sum(part.count("```") for part in paragraphs[:best]) % 2 == 1
+    return text if inside_code else "\n\n".join(paragraphs[best:])
 
 
 def _from_history(call: ChatCall) -> str:

@@ -89,8 +89,8 @@ class Library:
         """Give the first titles, as examples of what can be asked."""
         return [section.title for section, _, _ in self._sections[:count]]
 
-    def find(self, question: str) -> Section | None:
-        """Find the best section, or None where nothing fits."""
+    def find(self, question: str, least: float = _LEAST_SHARE) -> Section | None:
+        """Find the best section, or None where nothing fits, or less than the `least` share."""
         asked = words_of(question)
         if not asked:
             return None
@@ -103,4 +103,4 @@ class Library:
             if best is None or score > best[0]:
                 best = (score, section)
         whole = sum(self._weights.get(word, self._unknown) for word in asked)
-        return best[1] if best and best[0] >= whole * _LEAST_SHARE else None
+        return best[1] if best and best[0] > 0 and best[0] >= whole * least else None

@@ -85,6 +85,11 @@ class Settings:
         return self._retrievers.names
 
     @cached_property
+    def actions_file(self) -> str:
+        """Where the actions are, below the app's folder unless it is an absolute path."""
+        return self._values.text("CHAT_ACTIONS_FILE") or "actions.json"
+
+    @cached_property
     def system_prompt(self) -> str:
         """The default action's."""
         return self._values.text("AZURE_OPENAI_SYSTEM_PROMPT") or DEFAULT_SYSTEM_PROMPT

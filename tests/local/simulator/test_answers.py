@@ -76,6 +76,24 @@ async def test_context_comes_first(simulator: Simulator) -> None:
     )
 
 
+async def test_numbered_documents_are_all_that_is_known(simulator: Simulator) -> None:
+    prompt = "Context:\n[1] Bees\nThey dance.\n\nFor long.\n\nWhich batteries last?"
+    said = (await tell(simulator, prompt)).text()
+    assert said == "The documents that I was given do not say that."
+    long = (await tell(simulator, prompt.replace("Which batteries last", "How long"))).text()
+    assert long == "For long.\n\nThis is from [1] Bees."
+
+
+async def test_a_follow_up_question_is_rewritten(simulator: Simulator) -> None:
+    said = "Conversation:\nUser: Where is the office?\nAssistant: In Bern.\n\nNext message:\n"
+    assert (await tell(simulator, said + "When does it open?")).text() == (
+        "When does it open? (Where is the office?)"
+    )
+    assert (await tell(simulator, said + "Which batteries last?")).text() == (
+        "Which batteries last?"
+    )
+
+
 async def test_context_as_plain_text(simulator: Simulator) -> None:
     prompt = "Context:\nOwls hunt at night.\n\nBees dance.\n\nWhat do owls do at night?"
     assert (await tell(simulator, prompt)).text() == (
