@@ -62,7 +62,7 @@ async def host(settings: dict[str, str]) -> AsyncIterator[Host]:
 @pytest.fixture(scope="session")
 async def web(host: Host, simulator: Simulator, meter: Meter) -> AsyncIterator[Web]:
     """The web emulator, with the local developer's proxy and the drawer behind it."""
-    async with _web_before(host, simulator, meter) as running:
+    async with web_before(host, simulator, meter) as running:
         yield running
 
 
@@ -85,7 +85,7 @@ async def open_web(
     folder = _app_with_actions(tmp_path_factory.mktemp("app"))
     async with (
         running_host(folder, env=settings | changes, inherit_env=False) as host,
-        _web_before(host, simulator, meter) as running,
+        web_before(host, simulator, meter) as running,
     ):
         yield running
 
@@ -153,7 +153,7 @@ async def chat(open_chat: OpenChat) -> Chat:
 
 
 @asynccontextmanager
-async def _web_before(host: Host, simulator: Simulator, meter: Meter) -> AsyncIterator[Web]:
+async def web_before(host: Host, simulator: Simulator, meter: Meter) -> AsyncIterator[Web]:
     parts = LocalParts(host.url, "local", simulator.url, meter)
     async with proxy_with_drawer(parts) as proxy, running_web(ROOT / "web", proxy) as running:
         yield running
