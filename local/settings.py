@@ -19,10 +19,14 @@ SIMULATOR_KEY = "local-simulator"
 RETRIEVAL = ("CHAT_RETRIEVERS", "CHAT_ACTIONS_FILE")
 MODEL = ("AZURE_OPENAI_ENDPOINT", "AZURE_OPENAI__endpoint")
 # In the order in which the app looks for them.
-STORES = tuple(
-    f"{name}{part}"
-    for name in ("CHAT_STORAGE", "AzureWebJobsStorage")
-    for part in ("", "__tableServiceUri", "__accountName")
+STORES = (
+    "CHAT_SQL",
+    "CHAT_SQL__server",
+    *(
+        f"{name}{part}"
+        for name in ("CHAT_STORAGE", "AzureWebJobsStorage")
+        for part in ("", "__tableServiceUri", "__accountName")
+    ),
 )
 # Says how the default connection is reached, so it must not meet the simulator's endpoint.
 _CONNECTION = (

@@ -6,16 +6,22 @@ Their number is bounded by what the settings list. Nothing heavy is imported wit
 from functools import partial
 from typing import TYPE_CHECKING
 
-from shared.errors import Misconfigured, ModelRefused, RetrievalUnavailable
+from shared.errors import (
+    Misconfigured,
+    ModelRefused,
+    RetrievalUnavailable,
+    StoreUnavailable,
+)
 from shared.identity.tokens import IdentityUnavailable, SharedTokens
 from shared.models.base import ChatModel
 from shared.models.completions import RETRY_SECONDS
 from shared.models.connect import open_embeddings, open_model
 from shared.retrieval.base import Retriever
-from shared.settings import Connection, IdentitySettings, PostgresSettings, Settings
+from shared.settings import Connection, IdentitySettings, PostgresSettings, Settings, Sql
 from shared.settings.retrievers import POSTGRESQL_SCOPE
 
 if TYPE_CHECKING:
+    from shared.history.sql.rows import SqlRows
     from shared.models.completions import ChatCompletions
     from shared.models.embeddings import EmbeddingsModel
     from shared.models.failover import FailOver
@@ -120,6 +126,25 @@ class Backends:
         if retriever is None:
             retriever = self._retrievers[name] = self._open_retriever(name)
         return retriever
+
+    def sql_rows(self, sql: Sql) -> "SqlRows":
+        """The history's rows in a SQL database; who opens them closes them."""
+        from shared.history.sql.mssql import SCOPE, MsSql
+        from shared.history.sql.postgresql import PostgreSql
+        from shared.history.sql.rows import SqlRows
+
+        dialect = (PostgreSql if sql.is_postgresql else MsSql)(sql.connection_string, sql.setting)
+        if sql.identity is None:
+            return SqlRows(dialect, sql.schema, sql.setting)
+        tokens = self.credential(sql.identity)
+
+        async def token() -> str:
+            try:
+                return await tokens.token(SCOPE)
+            except IdentityUnavailable as exc:
+                raise StoreUnavailable(f"{exc.message} Look at CHAT_SQL__credential.") from exc
+
+        return SqlRows(dialect, sql.schema, sql.setting, token)
 
     async def aclose(self) -> None:
         """Close every connection."""

@@ -75,6 +75,8 @@ class Services:
 
     @cached_property
     def rows(self) -> Rows:
+        if (sql := self.settings.sql) is not None:
+            return self.backends.sql_rows(sql)
         from shared.history.table import TableRows
 
         storage = self.settings.storage

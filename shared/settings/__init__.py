@@ -18,6 +18,7 @@ from shared.settings.connections import (
 )
 from shared.settings.limits import Allowance, Limits, read_allowance, read_limits
 from shared.settings.retrievers import PostgresSettings, Retrievers, SearchSettings
+from shared.settings.sql import Sql, read_sql
 from shared.settings.storage import Storage, read_storage
 from shared.settings.values import IdentitySettings, Values
 
@@ -35,6 +36,7 @@ __all__ = (
     "PostgresSettings",
     "SearchSettings",
     "Settings",
+    "Sql",
     "Storage",
 )
 
@@ -107,6 +109,11 @@ class Settings:
                     "or * for all."
                 )
         return frozenset(named)
+
+    @cached_property
+    def sql(self) -> Sql | None:
+        """The SQL database that keeps the history; None: it is in Table Storage."""
+        return read_sql(self._values)
 
     @cached_property
     def storage(self) -> Storage:

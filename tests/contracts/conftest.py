@@ -1,4 +1,4 @@
-"""The backends of the history, real ones: the memory of this process, and the emulator's tables."""
+"""The backends of the history, real ones: memory, the emulator's tables, a SQL database."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -6,13 +6,14 @@ from uuid import uuid4
 
 import pytest
 
+from local.postgres import Postgres, running_postgres
 from local.storage import Storage as Emulator
 from local.storage import running_storage
-from shared.history.memory import MemoryRows
 from shared.history.rows import Rows
 from shared.history.store import Store
 from shared.history.table import TableRows
 from shared.settings import Storage
+from tests.contracts.backends import BACKENDS, Backend
 from tests.contracts.between import Between, standing_between
 
 
@@ -32,12 +33,22 @@ def storage(emulator: Emulator) -> Storage:
     )
 
 
-@pytest.fixture(params=["memory", "table"])
-async def rows(request: pytest.FixtureRequest, storage: Storage) -> AsyncIterator[Rows]:
+@pytest.fixture(scope="session")
+async def postgres() -> AsyncIterator[Postgres]:
+    async with running_postgres() as running:
+        yield running
+
+
+@pytest.fixture(params=BACKENDS)
+def backend(request: pytest.FixtureRequest, storage: Storage, postgres: Postgres) -> Backend:
     """Each backend."""
-    made: Rows = MemoryRows() if request.param == "memory" else TableRows(storage)
-    yield made
-    await made.aclose()
+    return Backend(request.param, storage, postgres.url())
+
+
+@pytest.fixture
+async def rows(backend: Backend) -> AsyncIterator[Rows]:
+    async with opened(backend.open()) as made:
+        yield made
 
 
 @pytest.fixture
@@ -67,7 +78,7 @@ def storage_between(storage: Storage, emulator: Emulator, between: Between) -> S
 
 
 @asynccontextmanager
-async def opened(rows: TableRows) -> AsyncIterator[TableRows]:
+async def opened[R: Rows](rows: R) -> AsyncIterator[R]:
     try:
         yield rows
     finally:

@@ -8,12 +8,11 @@ import pytest
 from shared.errors import RateLimited
 from shared.history import keys
 from shared.history.counters import Counters
-from shared.history.memory import MemoryRows
 from shared.history.rows import Row, Rows
 from shared.history.store import Store
-from shared.history.table import TableRows
-from shared.settings import Allowance, Storage
+from shared.settings import Allowance
 from tests.contracts.acting import MINE, NOW, whole_turn
+from tests.contracts.backends import Backend
 from tests.contracts.faulty_rows import FaultyRows
 
 MINUTE = 60_000
@@ -41,9 +40,9 @@ def allowance(
 
 
 @pytest.fixture
-async def pair(rows: Rows, storage: Storage) -> AsyncIterator[tuple[FaultyRows, FaultyRows]]:
+async def pair(rows: Rows, backend: Backend) -> AsyncIterator[tuple[FaultyRows, FaultyRows]]:
     """The same rows, as two instances reach them."""
-    other = rows if isinstance(rows, MemoryRows) else TableRows(storage)
+    other = backend.open()
     yield FaultyRows(rows), FaultyRows(other)
     await other.aclose()
 

@@ -38,13 +38,11 @@ from shared.history.base import (
     View,
 )
 from shared.history.codec import encode_runs
-from shared.history.memory import MemoryRows
 from shared.history.rows import Rows
 from shared.history.store import Store
-from shared.history.table import TableRows
 from shared.messages import ToolResult
-from shared.settings import Storage
 from tests.contracts.acting import NOW, USAGE, new_turn
+from tests.contracts.backends import Backend
 from tests.contracts.reference import Refused, Talk
 
 EXAMPLES = int(os.environ.get("PROPERTY_EXAMPLES", "0"))
@@ -365,13 +363,11 @@ def _body(begun: Begun, more: StoredEvent | None) -> bytes:
     return encode_runs(runs)
 
 
-@pytest.mark.parametrize(("backend", "examples"), [("memory", 200), ("table", 25)])
-def test_the_store_is_what_the_reference_says(
-    backend: str, examples: int, storage: Storage
-) -> None:
+def test_the_store_is_what_the_reference_says(backend: Backend) -> None:
     loop = asyncio.new_event_loop()
-    rows: Rows = MemoryRows() if backend == "memory" else TableRows(storage)
-    many = EXAMPLES if backend == "memory" else EXAMPLES // 10
+    rows = backend.open()
+    fast = backend.name == "memory"
+    examples, many = (200, EXAMPLES) if fast else (25, EXAMPLES // 10)
     try:
         run_state_machine_as_test(
             lambda: StoreMachine(loop, rows),  # type: ignore[arg-type]
