@@ -103,7 +103,7 @@ class MsSql:
                     version varchar(32) NOT NULL,
                     properties nvarchar(max) NOT NULL,
                     parts varbinary(max) NOT NULL,
-                    PRIMARY KEY CLUSTERED (partition_key, row_key))""",
+                    PRIMARY KEY (partition_key, row_key))""",
                 # A view must be the first statement of its batch.
                 "EXEC('" + view.replace("'", "''") + "')",
             ),

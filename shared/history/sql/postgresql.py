@@ -4,6 +4,7 @@
 https://www.postgresql.org/docs/current/errcodes-appendix.html
 """
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -112,7 +113,7 @@ class PostgreSql:
         return getattr(error, "sqlstate", None) in ("42P01", "3F000")
 
     def told(self, error: Exception) -> ChatError:
-        code = getattr(error, "sqlstate", None) or ""
+        code = getattr(error, "sqlstate", None) or _code_of_login(error)
         if code in ("28P01", "28000"):
             return Misconfigured(f"The database refused user or password: look at {self._setting}.")
         if code == "3D000":
@@ -124,3 +125,11 @@ class PostgreSql:
             )
         said = f" (SQLSTATE {code})" if code else ""
         return StoreUnavailable(f"The database that {self._setting} names failed{said}.")
+
+
+def _code_of_login(error: Exception) -> str:
+    """What a refused login has no code for, by the server's words; empty for all else."""
+    said = str(error)
+    if "password authentication failed" in said:
+        return "28P01"
+    return "3D000" if re.search(r'database ".*" does not exist', said) else ""

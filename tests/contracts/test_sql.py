@@ -1,0 +1,329 @@
+"""What only a SQL database has: a schema, a pool, transactions, and failures of its own."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import pytest
+import sqlglot
+
+from local.ports import free_ports
+from local.postgres import Postgres
+from shared.errors import Misconfigured, StoreUnavailable
+from shared.history.base import Conflict
+from shared.history.rows import Delete, Insert, Merge, Replace
+from shared.history.sql.dialect import Verdict
+from shared.history.sql.mssql import MsSql
+from shared.history.sql.pool import SIZE, SqlPool
+from shared.history.sql.postgresql import PostgreSql
+from shared.history.sql.rows import SqlRows
+from shared.history.sql.statements import Statements
+from tests.contracts.conftest import opened
+from tests.contracts.cutting import relaying
+
+
+@pytest.fixture
+def schema() -> str:
+    return f"test_{uuid4().hex}"
+
+
+def rows_of(uri: str, schema: str) -> SqlRows:
+    return SqlRows(PostgreSql(uri, "CHAT_SQL"), schema, "CHAT_SQL")
+
+
+@pytest.fixture
+async def database(postgres: Postgres) -> AsyncIterator[Any]:
+    connection = await asyncpg.connect(postgres.url())
+    yield connection
+    await connection.close()
+
+
+async def test_instances_that_start_at_once_make_one_schema(
+    postgres: Postgres, schema: str
+) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        instances = [
+            await stack.enter_async_context(opened(rows_of(postgres.url(), schema)))
+            for _ in range(6)
+        ]
+        await asyncio.gather(
+            *(rows.write("p", [Insert(f"k{n}", {})]) for n, rows in enumerate(instances))
+        )
+        assert len(await instances[0].range("p", "a", "z", 10)) == 6
+
+
+async def test_tables_of_a_later_version_are_left_alone(
+    postgres: Postgres, schema: str, database: Any
+) -> None:
+    async with opened(rows_of(postgres.url(), schema)) as rows:
+        await rows.ready()
+        await database.execute(f'UPDATE "{schema}".schema_version SET version = 2')
+        with pytest.raises(Misconfigured, match="have version 2, and this app knows 1"):
+            await rows.ready()
+    async with opened(rows_of(postgres.url(), schema)) as rows:
+        with pytest.raises(Misconfigured, match="deploy the newer app"):
+            await rows.get("p", "k")
+
+
+async def test_people_can_read_the_list(postgres: Postgres, schema: str, database: Any) -> None:
+    head: dict[str, Any] = {
+        "title": "Ships\u2028😀",
+        "created": 1_790_000_000_000,
+        "count": 2,
+        "next": 2,
+    }
+    async with opened(rows_of(postgres.url(), schema)) as rows:
+        await rows.write("u,bWU", [Insert("v,c1,!", {**head, "updated": 1_790_000_000_001})])
+        await rows.write("u,bWU", [Insert("v,gone,!", {"deleted": True})])
+    (row,) = await database.fetch(f'SELECT * FROM "{schema}".conversations')
+    assert (row["owner"], row["conversation"], row["title"]) == ("u,bWU", "c1", "Ships\u2028😀")
+    assert row["created"].isoformat() == "2026-09-21T14:13:20+00:00"
+    assert row["messages"] == 2
+
+
+async def test_a_connection_that_was_closed_meanwhile_is_nobodys_error(
+    postgres: Postgres, schema: str, database: Any
+) -> None:
+    async with opened(rows_of(postgres.url(), schema)) as rows:
+        (etag,) = await rows.write("p", [Insert("k", {"n": 1})])
+        await database.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() "
+            "AND datname = current_database() AND backend_type = 'client backend'"
+        )
+        await rows.write("p", [Merge("k", {"m": 2}, etag)])
+        found = await rows.get("p", "k")
+        assert found is not None
+        assert found.values == {"n": 1, "m": 2}
+
+
+async def test_a_commit_whose_answer_is_lost_is_not_sent_again(
+    postgres: Postgres, schema: str
+) -> None:
+    async with relaying(postgres.port) as relay:
+        uri = postgres.url().replace(f":{postgres.port}/", f":{relay.port}/")
+        async with opened(rows_of(uri, schema)) as rows:
+            await rows.ready()
+            relay.lost = b"COMMIT"
+            with pytest.raises(StoreUnavailable):
+                await rows.write("p", [Insert("k", {"n": 1})])
+            assert relay.swallowed == 1
+            # It landed: what is there says so, and a second one would meet it.
+            with pytest.raises(Conflict):
+                await rows.write("p", [Insert("k", {"n": 1})])
+
+
+@pytest.mark.parametrize("words", [b"INSERT INTO", b"BEGIN"])
+async def test_what_was_cut_before_the_commit_is_done_once(
+    postgres: Postgres, schema: str, words: bytes
+) -> None:
+    async with relaying(postgres.port) as relay:
+        uri = postgres.url().replace(f":{postgres.port}/", f":{relay.port}/")
+        async with opened(rows_of(uri, schema)) as rows:
+            await rows.ready()
+            relay.lost = words
+            (etag,) = await rows.write("p", [Insert("k", {"n": 1})])
+            assert relay.swallowed == 1
+            found = await rows.get("p", "k")
+            assert found is not None
+            assert (found.etag, found.values) == (etag, {"n": 1})
+
+
+async def test_a_database_that_is_silent_is_told_in_time(postgres: Postgres, schema: str) -> None:
+    async with relaying(postgres.port) as relay:
+        uri = postgres.url().replace(f":{postgres.port}/", f":{relay.port}/")
+        async with opened(rows_of(uri, schema)) as rows:
+            await rows.ready()
+            relay.speaking.clear()
+            begun = time.monotonic()
+            with pytest.raises(StoreUnavailable, match="in time"):
+                await rows.get("p", "k")
+            assert time.monotonic() - begun < 12
+            relay.speaking.set()
+            assert await rows.get("p", "k") is None
+
+
+async def test_who_loses_to_others_in_a_deadlock_tries_again(
+    postgres: Postgres, schema: str, database: Any
+) -> None:
+    async with opened(rows_of(postgres.url(), schema)) as rows:
+        await rows.write("p", [Insert("a", {}), Insert("b", {})])
+        lock = f'SELECT 1 FROM "{schema}".rows WHERE row_key = $1 FOR UPDATE'
+        async with database.transaction():
+            await database.fetch(lock, "b")
+            writing = asyncio.create_task(
+                rows.write("p", [Merge("a", {"n": 1}, "*"), Merge("b", {"n": 1}, "*")])
+            )
+            waiting = (
+                "SELECT count(*) FROM pg_locks WHERE NOT granted "
+                "AND pid <> pg_backend_pid() AND locktype IN ('transactionid', 'tuple')"
+            )
+            while await database.fetchval(waiting) == 0:  # noqa: ASYNC110  # the database has no event
+                await asyncio.sleep(0.01)
+            await database.fetch(lock, "a")
+        assert len(await writing) == 2
+        assert [row.values for row in await rows.range("p", "a", "c", 9)] == [{"n": 1}] * 2
+
+
+async def test_many_at_once_share_the_pool(postgres: Postgres, schema: str, database: Any) -> None:
+    async with opened(rows_of(postgres.url(), schema)) as rows:
+        await asyncio.gather(*(rows.write("p", [Insert(f"k{n}", {})]) for n in range(300)))
+        assert len(await rows.range("p", "a", "z", 999)) == 300
+        count = await database.fetchval(
+            "SELECT count(*) FROM pg_stat_activity WHERE pid <> pg_backend_pid() "
+            "AND datname = current_database() AND backend_type = 'client backend' "
+            "AND query LIKE $1",
+            f"%{schema}%",
+        )
+        assert 1 <= count <= SIZE
+
+
+async def test_a_key_that_the_index_does_not_take(postgres: Postgres, schema: str) -> None:
+    async with opened(rows_of(postgres.url(), schema)) as rows:
+        await rows.write("p" * 512, [Insert("k" * 384, {})])
+        with pytest.raises(ValueError, match="at most 384"):
+            await rows.write("p", [Insert("k" * 385, {})])
+
+
+@pytest.mark.parametrize(
+    ("uri", "words"),
+    [
+        ("postgresql://postgres:wrong-one@{place}/postgres", "look at CHAT_SQL"),
+        ("postgresql://postgres:{password}@{place}/nowhere", "database that is not there"),
+        ("postgresql://reader:its-own@{place}/postgres", "needs the schema"),
+    ],
+)
+async def test_a_mistake_of_the_set_up(
+    postgres: Postgres,
+    schema: str,
+    database: Any,
+    uri: str,
+    words: str,
+) -> None:
+    with contextlib.suppress(asyncpg.DuplicateObjectError):
+        await database.execute("CREATE ROLE reader LOGIN PASSWORD 'its-own'")
+    place = f"{postgres.host}:{postgres.port}"
+    rows = rows_of(uri.format(place=place, password=postgres.password), schema)
+    async with opened(rows):
+        with pytest.raises(Misconfigured, match=words) as raised:
+            await rows.ready()
+    assert "wrong-one" not in str(raised.value)
+
+
+def test_an_address_that_is_none() -> None:
+    with pytest.raises(Misconfigured, match="must be a connection URI") as raised:
+        PostgreSql("postgresql://user:the-password@[nowhere", "CHAT_SQL")
+    assert "the-password" not in str(raised.value)
+
+
+async def test_a_server_that_is_not_there_is_told_soon(schema: str) -> None:
+    uri = f"postgresql://u:p@127.0.0.1:{next(free_ports())}/d"
+    async with opened(rows_of(uri, schema)) as rows:
+        with pytest.raises(StoreUnavailable, match="CHAT_SQL"):
+            await rows.ready()
+
+
+async def test_sql_servers_driver_tells_what_is_wrong(schema: str) -> None:
+    """The driver itself, without a server: what is refused, and what only cannot be reached."""
+    address = f"Server=127.0.0.1,{next(free_ports())};Database=d;UID=u;PWD=the-password;"
+    async with opened(SqlRows(MsSql(address, "CHAT_SQL"), schema, "CHAT_SQL")) as rows:
+        # Without the library libltdl the driver does not load, which is another error.
+        with pytest.raises((StoreUnavailable, Misconfigured), match=r"CHAT_SQL|libltdl7") as raised:
+            await rows.ready()
+    assert "the-password" not in str(raised.value)
+    wrong = MsSql("Server=127.0.0.1;Nonsense=x;PWD=the-password", "CHAT_SQL")
+    async with opened(SqlRows(wrong, schema, "CHAT_SQL")) as rows:
+        with pytest.raises(Misconfigured, match="must be a connection string") as raised:
+            await rows.ready()
+    assert "the-password" not in str(raised.value)
+
+
+def test_what_sql_servers_errors_mean() -> None:
+    """By the driver's own table from SQLSTATE to exception."""
+    from mssql_python.exceptions import sqlstate_to_exception
+
+    dialect = MsSql("Server=s", "CHAT_SQL")
+    for state, verdict in {
+        "23000": Verdict.CONFLICT,
+        "40001": Verdict.AGAIN,
+        "08S01": Verdict.LOST,
+        "08001": Verdict.LOST,
+        "HYT00": Verdict.LOST,
+        "28000": Verdict.REFUSED,
+        "42S02": Verdict.REFUSED,
+        "42000": Verdict.REFUSED,
+    }.items():
+        error = sqlstate_to_exception(state, "the server's words")
+        assert error is not None
+        assert dialect.judge(error) is verdict
+        assert "the server's words" not in str(dialect.told(error))
+    missing = sqlstate_to_exception("42S02", "[Microsoft][SQL Server]Invalid object name 'x'.")
+    login = sqlstate_to_exception("28000", "Login failed for user 'x'.")
+    assert missing is not None
+    assert login is not None
+    assert dialect.misses_table(missing)
+    assert isinstance(dialect.told(login), Misconfigured)
+    assert dialect.judge(ValueError()) is None
+
+
+class _Recorded:
+    """A connection that only remembers what it was told. Implements `Connection` and `Cursor`."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self.rowcount = 1
+
+    def cursor(self) -> "_Recorded":
+        return self
+
+    def execute(self, sql: str, parameters: object = ()) -> None:
+        self.said.append(sql)
+
+    def fetchall(self) -> list[tuple[str, bytes]]:
+        return [("{}", b"")] if self.said[-1].startswith("SELECT properties") else []
+
+    def close(self) -> None:
+        pass
+
+
+def test_what_is_said_to_sql_server_is_transact_sql(schema: str) -> None:
+    """There is no server to ask here: a parser of its language reads every statement."""
+    dialect, connection = MsSql("Server=s", "CHAT_SQL"), _Recorded()
+    statements = Statements(dialect, schema)
+    statements.range(connection, "p", "a", "b", 40)
+    statements.range(connection, "p", "a", "b", 40, keys_only=True)
+    statements.get(connection, "p", "k")
+    statements.after(connection, "p", "k", 100)
+    statements.remove(connection, "p", ["a", "b"])
+    statements.write(
+        connection,
+        "p",
+        [Insert("a", {"x": b"1"}), Merge("b", {}, "e"), Replace("c", {}, "e"), Delete("d")],
+    )
+    for version in dialect.migrations("chat"):
+        connection.said += [
+            s.removeprefix("EXEC('").removesuffix("')").replace("''", "'")
+            if s.startswith("EXEC('")
+            else s
+            for s in version
+        ]
+    connection.said += [query for query, _ in dialect.checks()]
+    assert len(connection.said) > 12
+    for sql in connection.said:
+        assert sqlglot.parse(sql, read="tsql")[0] is not None, sql
+        assert "%s" not in sql
+    hinted = [sql for sql in connection.said if "UPDLOCK" in sql]
+    assert len(hinted) == 1
+
+
+async def test_a_pool_that_is_closed_keeps_nothing(postgres: Postgres) -> None:
+    pool = SqlPool(PostgreSql(postgres.url(), "CHAT_SQL"), "CHAT_SQL")
+    assert await pool.run(lambda connection: connection.cursor().rowcount) == -1
+    with pytest.raises(ZeroDivisionError):
+        await pool.run(lambda _: 1 // 0)
+    await pool.aclose()
+    with pytest.raises(RuntimeError):
+        await pool.run(lambda connection: connection.cursor())
