@@ -76,7 +76,9 @@ class Backends:
 
             token = None if settings.password else partial(self.database_token, settings)
             return PostgresRetriever(settings, embeddings, token)
-        raise Misconfigured(f"{name}__kind: azure_search is not there yet.")
+        from shared.retrieval.azure_search import SearchRetriever
+
+        return SearchRetriever(settings, embeddings, self.credential(settings.identity))
 
     def embeddings(
         self,
