@@ -27,6 +27,7 @@ MODULES = {
     "bench": "benchmarks",
     "chaos": "chaos",
     "ingest": "ingestion",
+    "retrieval": "benchmarks.retrieval",
 }
 USAGE = """\
 usage: python -m local <command> [options]
@@ -37,6 +38,7 @@ usage: python -m local <command> [options]
   bench    set up, run the benchmarks
   chaos    set up, run turns under faults, judge each of them      (--help: its options)
   ingest   set up, fill a retriever's table from files              (--help: its options)
+  retrieval set up, measure how well documents are found
   setup    set up only
 """
 NO_PYTHON = """\

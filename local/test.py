@@ -11,11 +11,14 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from local import chromium
-from local.setup import SetupFailed, find_node, set_up_clients
+from local.setup import SetupFailed, find_node, set_up_clients, set_up_minilm
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / ".local" / "test"
 COVERED_PERCENT = 95
+SIDE_BY_SIDE = ("-n", str((os.cpu_count() or 1) + 1), "--dist", "loadfile")
+"""All tests run in several processes: they wait more than they compute. The tests of one file stay
+together, with the servers that they started."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +106,7 @@ def _browser(options: Options) -> Count:
 def _clients(options: Options) -> Count:
     try:
         set_up_clients(ROOT)
+        set_up_minilm(ROOT)
     except SetupFailed as error:
         print(error)
         return Count(failed=1)
@@ -141,7 +145,7 @@ def _tests(options: Options) -> Count:
         old.unlink()
     report = RESULTS / "junit.xml"
     measured = ("-m", "coverage", "run", f"--data-file={RESULTS / 'coverage'}", "-m", "pytest")
-    code = _run(*measured, f"--junitxml={report}", *options.pytest)
+    code = _run(*measured, f"--junitxml={report}", *(options.pytest or SIDE_BY_SIDE))
     count = _junit(report) if report.exists() else Count()
     # A run that breaks off, or finds no test, has failed even where no test has.
     return count + Count(failed=1) if code and not count.failed else count
@@ -156,7 +160,7 @@ def _coverage(options: Options) -> Count:
 
 STEPS = (
     Step("browser", "Browser", _browser),
-    Step("clients", "Clients that others wrote", _clients),
+    Step("clients", "Clients that others wrote, and a real embeddings model", _clients),
     Step("lint", "Lint: ruff check, ruff format", _lint),
     Step("types", "Types: mypy, strict", _types),
     Step("web", "Web: tsc over the page and the client", _web),

@@ -5,7 +5,7 @@ https://learn.microsoft.com/azure/ai-foundry/openai/reference#embeddings
 
 import base64
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,15 +65,22 @@ def read_embeddings(body: Mapping[str, Any], model: Model) -> EmbeddingsCall:
     return EmbeddingsCall(texts, _dimensions(body, model), form == "base64", sum(counts))
 
 
-def embeddings_body(call: EmbeddingsCall, name: str) -> dict[str, Any]:
+def hashed(call: EmbeddingsCall) -> list[list[float]]:
+    """Vectors without a model."""
+    return [vector_of(text, call.dimensions) for text in call.texts]
+
+
+def embeddings_body(
+    call: EmbeddingsCall, vectors: Sequence[list[float]], name: str
+) -> dict[str, Any]:
     """The answer's JSON."""
     data = [
         {
             "object": "embedding",
             "index": index,
-            "embedding": _encoded(vector_of(text, call.dimensions), as_base64=call.as_base64),
+            "embedding": _encoded(vector[: call.dimensions], as_base64=call.as_base64),
         }
-        for index, text in enumerate(call.texts)
+        for index, vector in enumerate(vectors)
     ]
     usage = {"prompt_tokens": call.tokens, "total_tokens": call.tokens}
     return {"object": "list", "data": data, "model": name, "usage": usage}

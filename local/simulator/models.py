@@ -63,6 +63,8 @@ MAGISTRAL = Model(
 
 EMBEDDING = Model(kind="embedding", name="text-embedding-3-small", dimensions=1536)
 EMBEDDING_LARGE = Model(kind="embedding-large", name="text-embedding-3-large", dimensions=3072)
+# A real one, where its package is installed: local/minilm.
+MINILM = Model(kind="minilm", name="all-MiniLM-L6-v2", dimensions=384)
 MISTRAL_EMBED = Model(kind="mistral-embed", name="mistral-embed", dimensions=1024, of_mistral=True)
 
 KINDS: Mapping[str, Model] = {
@@ -75,6 +77,7 @@ KINDS: Mapping[str, Model] = {
         MAGISTRAL,
         EMBEDDING,
         EMBEDDING_LARGE,
+        MINILM,
         MISTRAL_EMBED,
     )
 }

@@ -138,7 +138,7 @@ def _near(settings: PostgresSettings, layout: Layout, where: str, vector: str, l
 
 
 def _said(settings: PostgresSettings, where: str, text: str, limit: str) -> str:
-    """Those that hold any of the words, by how many, how rare in it, and how near each other.
+    """Those that hold any of the words, by how many of them, how often, and where.
 
     A question's words are alternatives: hardly a document has them all.
     """
@@ -152,7 +152,7 @@ def _said(settings: PostgresSettings, where: str, text: str, limit: str) -> str:
     # In a query's text, operators stand between quotes, which words never have around a space.
     any_word = f"replace(plainto_tsquery({language}, {text})::text, ''' & ''', ''' | ''')::tsquery"
     return f"""
-        SELECT d.{quoted(columns.id)} AS id, ts_rank_cd({words}, q.query, 32)::float8 AS score
+        SELECT d.{quoted(columns.id)} AS id, ts_rank({words}, q.query, 32)::float8 AS score
         FROM {table_name(settings)} AS d, (SELECT {any_word} AS query) AS q
         WHERE {words} @@ q.query {where}
         ORDER BY score DESC, id LIMIT {limit}"""

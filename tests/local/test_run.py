@@ -19,12 +19,12 @@ from local.lock import try_lock
 from local.parts import STATE
 from local.ports import free_ports, is_free
 from local.run import parse
-from local.settings import MODEL, STORES
+from local.settings import MODEL, RETRIEVAL, STORES
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 120
 # The developer's own settings may name a real model or store: no test goes there.
-CLEAN = {**os.environ, **dict.fromkeys((*MODEL, *STORES, "CHAT_AUTH"), "")}
+CLEAN = {**os.environ, **dict.fromkeys((*MODEL, *STORES, *RETRIEVAL, "CHAT_AUTH"), "")}
 
 
 @dataclass
@@ -95,7 +95,7 @@ async def test_starts_every_part_answers_and_leaves_nothing_behind():
     wanted = next(free_ports())
     async with running_stack("--port", str(wanted)) as running:
         parts = [line.split()[0] for line in running.lines if line and "Open" not in line]
-        assert parts == ["storage", "model", "host", "web"]
+        assert parts == ["storage", "model", "search", "host", "web", "search"]
         assert running.address == f"http://127.0.0.1:{wanted}"
         async with ClientSession() as client:
             async with client.get(running.address) as response:
@@ -109,6 +109,13 @@ async def test_starts_every_part_answers_and_leaves_nothing_behind():
                 assert response.status == 200, answer
                 assert answer["finishReason"] == "stop"
                 assert answer["response"]
+            # Its own documents are there to be asked.
+            prompt = {"userPrompt": "How do I deploy it?", "action": "documents"}
+            async with client.post(url, json=prompt, headers=headers) as response:
+                cited = (await response.json())["citations"]
+            async with client.get(cited[0]["url"]) as response:
+                assert response.status == 200
+                assert response.content_type == "text/plain"
             # Before any sign-in, as a local developer who has a list of conversations.
             async with client.get(f"{running.address}/api/conversations") as response:
                 listed = [item["id"] for item in (await response.json())["items"]]

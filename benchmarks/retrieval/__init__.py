@@ -1,0 +1,1 @@
+"""How well documents are found: labelled questions over this project's own pages."""
