@@ -316,6 +316,8 @@ class Turn:
         if self._silence_timer is not None and (late := loop.time() - self._silence_timer.when()):
             # While the process stood still nobody listened, which is not the model's silence.
             self._heard = min(self._heard + late, loop.time())
+        if not self._asking:  # a search has limits of its own
+            self._heard = loop.time()
         limit = self._bounds.model_timeout
         if self._finish.reason is not None:
             limit = min(limit, TAIL_SECONDS)

@@ -325,5 +325,5 @@ async def test_a_pool_that_is_closed_keeps_nothing(postgres: Postgres) -> None:
     with pytest.raises(ZeroDivisionError):
         await pool.run(lambda _: 1 // 0)
     await pool.aclose()
-    with pytest.raises(RuntimeError):
+    with pytest.raises(StoreUnavailable, match="closed"):
         await pool.run(lambda connection: connection.cursor())

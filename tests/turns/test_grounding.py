@@ -170,6 +170,18 @@ async def test_one_that_fails_later_ends_the_turn_and_nothing_was_used() -> None
     assert (end.finish_reason, end.usage) == ("error", Usage(0, 0, 0))
 
 
+@in_virtual_time
+async def test_a_search_is_no_silence_of_the_model() -> None:
+    app, shelf, model = Instance(respond_within=1.0, model_timeout=2.0), Shelf(HOURS), answering()
+
+    async def slowly() -> None:
+        await asyncio.sleep(SEARCH_SECONDS - 1)
+
+    shelf.before = slowly
+    listener = await app.listen(model, action=grounded(), retriever=shelf)
+    assert (await listener.ended()).finish_reason == "stop"
+
+
 async def _forever() -> None:
     await asyncio.Event().wait()
 

@@ -55,6 +55,8 @@ class SqlPool:
         Raises `StoreUnavailable` where the answer is unknown, `Misconfigured`, and what `work`
         raises of its own.
         """
+        if self._closed:
+            raise StoreUnavailable("The history is closed: the app is shutting down.")
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(TOTAL_SECONDS):
