@@ -11,8 +11,10 @@ import asyncpg
 import pytest
 import sqlglot
 
+from local.identity import running_identity
 from local.ports import free_ports
 from local.postgres import Postgres
+from shared.backends import Backends
 from shared.errors import Misconfigured, StoreUnavailable
 from shared.history.base import Conflict
 from shared.history.rows import Delete, Insert, Merge, Replace
@@ -22,6 +24,7 @@ from shared.history.sql.pool import SIZE, SqlPool
 from shared.history.sql.postgresql import PostgreSql
 from shared.history.sql.rows import SqlRows
 from shared.history.sql.statements import Statements
+from shared.settings import Settings
 from tests.contracts.conftest import opened
 from tests.contracts.cutting import relaying
 
@@ -211,6 +214,51 @@ async def test_a_mistake_of_the_set_up(
         with pytest.raises(Misconfigured, match=words) as raised:
             await rows.ready()
     assert "wrong-one" not in str(raised.value)
+
+
+async def test_a_token_is_the_password_of_new_connections(
+    postgres: Postgres, schema: str, database: Any
+) -> None:
+    with contextlib.suppress(asyncpg.DuplicateObjectError):
+        await database.execute("CREATE ROLE signed LOGIN SUPERUSER")
+    await database.execute("ALTER ROLE signed PASSWORD 'token-1'")
+    asked: list[str] = []
+
+    async def token() -> str:
+        asked.append("token")
+        return "token-1"
+
+    uri = f"postgresql://signed@{postgres.host}:{postgres.port}/postgres"
+    async with opened(SqlRows(PostgreSql(uri, "CHAT_SQL"), schema, "CHAT_SQL", token)) as rows:
+        await rows.write("p", [Insert("k", {})])
+        assert await rows.get("p", "k") is not None
+    assert asked
+
+
+async def test_sql_server_is_entered_with_the_identity(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As far as that goes without a server: the token is got, for the right service."""
+    async with running_identity() as identity:
+        for name, value in identity.env().items():
+            monkeypatch.setenv(name, value)
+        settings = Settings(
+            {
+                "CHAT_SQL__server": f"127.0.0.1,{next(free_ports())}",
+                "CHAT_SQL__database": "d",
+                "CHAT_SQL__credential": "managedidentity",
+            }
+        )
+        assert settings.sql is not None
+        backends = Backends(settings)
+        try:
+            async with opened(backends.sql_rows(settings.sql)) as rows:
+                with pytest.raises((StoreUnavailable, Misconfigured), match=r"CHAT_SQL|libltdl7"):
+                    await rows.ready()
+            resources = {request.resource for request in await identity.requests()}
+            assert resources == {"https://database.windows.net"}
+        finally:
+            await backends.aclose()
 
 
 def test_an_address_that_is_none() -> None:
