@@ -7,6 +7,9 @@ from pathlib import Path
 
 MAX_BYTES = 50_000_000
 _DROPPED = ("script", "style", "template", "noscript", "iframe", "object", "svg", "nav", "form")
+_FRONT_MATTER = re.compile(r"---[ \t]*\n(.*?\n)---[ \t]*\n", re.DOTALL)
+"""Settings of a site's generator at the top of a page, which nobody reads there."""
+_TITLE = re.compile(r"^title:[ \t]*(\S.*)$", re.MULTILINE)
 _BLANK_LINES = re.compile(r"\n{3,}")
 
 
@@ -82,7 +85,11 @@ def _text(file: Path) -> str:
 
 
 def _markdown(file: Path) -> Reading:
-    return Reading(None, (Page(_text(file)),))
+    text = _text(file)
+    if (front := _FRONT_MATTER.match(text)) is None:
+        return Reading(None, (Page(text),))
+    title = _TITLE.search(front[1])
+    return Reading(title[1].strip("'\" ") if title else None, (Page(text[front.end() :]),))
 
 
 def _html(file: Path) -> Reading:
@@ -117,7 +124,7 @@ def _pdf(file: Path) -> Reading:
             Page(page.extract_text().replace("\0", " "), f"page={n}", f"page {n}")
             for n, page in enumerate(reader.pages, 1)
         )
-    except (PyPdfError, ValueError, KeyError, TypeError, RecursionError) as exc:
+    except (PyPdfError, ValueError, KeyError, TypeError) as exc:
         raise Unreadable(f"it is no PDF that can be read ({type(exc).__name__})") from exc
     if not any(page.text.strip() for page in pages):
         raise Unreadable("it holds no text: scanned pages need a text layer first")

@@ -112,7 +112,10 @@ class Run:
         yield group
 
     def _rows(self, source: str, file: Path) -> list[Row]:
-        return rows_of(source, read(file, self.max_bytes), self.naming)
+        try:
+            return rows_of(source, read(file, self.max_bytes), self.naming)
+        except RecursionError as exc:
+            raise Unreadable("it is nested too deeply") from exc
 
     async def _write(self, group: _Group) -> int:
         """Embed and write it; gives the number of its documents."""

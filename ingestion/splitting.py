@@ -66,7 +66,7 @@ def _sections(page: Page, title: str) -> Iterator[_Section]:
         level, heading = int(token.tag[1]), _plain(tokens[n + 1].content)
         at = token.map[1]
         if level == 1 and not path and first == title:
-            first = heading or title
+            first = heading or title  # the document's own name
         else:
             path = [*((depth, text) for depth, text in path if depth < level), (level, heading)]
         slug = _PUNCTUATION.sub("", heading.lower()).replace(" ", "-")

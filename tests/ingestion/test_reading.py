@@ -89,6 +89,13 @@ def test_what_gives_no_text(tmp_path: Path, name: str, content: bytes, why: str)
         read(written(tmp_path, name, content), most)
 
 
+def test_the_settings_at_the_top_of_a_page_are_no_text(tmp_path: Path) -> None:
+    text = "---\nlayout: page\ntitle: 'The office'\n---\n\nIt opens at nine.\n\n---\n\nEnd.\n"
+    reading = read(written(tmp_path, "a.md", text.encode()))
+    assert reading.title == "The office"
+    assert reading.pages[0].text == "\nIt opens at nine.\n\n---\n\nEnd.\n"
+
+
 def test_which_files_are_taken(tmp_path: Path) -> None:
     root = tmp_path / "root"
     (root / "sub" / "old").mkdir(parents=True)

@@ -114,12 +114,14 @@ async def test_a_file_that_cannot_be_read_keeps_what_it_had_and_others_go_on(
     library.write("a.md", b"# A\n\n\xff\xfe")
     library.write("b.md", "# B\n\nSecond.")
     library.write("c.pdf", b"no pdf")
-    library.write("d.md", "x" * 3000)
-    assert await library.ingest("--max-bytes", "2000") == 1
+    library.write("d.md", "x" * 30000)
+    library.write("e.html", "<div>" * 1200 + "deep" + "</div>" * 1200)
+    assert await library.ingest("--max-bytes", "20000") == 1
     told = capsys.readouterr().err
     assert "a.md: it is not UTF-8, at byte 5" in told
     assert "c.pdf: it is no PDF that can be read" in told
-    assert "d.md: it has 3,000 bytes, more than --max-bytes 2,000" in told
+    assert "e.html: it is nested too deeply" in told
+    assert "d.md: it has 30,000 bytes, more than --max-bytes 20,000" in told
     assert [row[2] for row in await library.rows()] == ["First.", "Second."]
 
 
