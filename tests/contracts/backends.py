@@ -16,16 +16,29 @@ from shared.settings import Storage
 
 SQL_SERVER = os.environ.get("TEST_MSSQL")
 """A connection string: where there is a SQL Server, everything runs there as well."""
-BACKENDS = ("memory", "table", "postgresql", *(("mssql",) if SQL_SERVER else ()))
+BACKENDS = (
+    "memory",
+    "table",
+    "postgresql",
+    *(("tds",) if os.environ.get("TEST_TDS") else ()),
+    *(("mssql",) if SQL_SERVER else ()),
+)
+DRIVEN = tuple(dict.fromkeys((*BACKENDS, "tds")))
+"""Also `tds`: SQL Server's driver before a server that keeps its data in PostgreSQL. It is slow, so
+that only what matters most runs there always, and with `TEST_TDS` everything."""
 
 
 @dataclass(slots=True)
 class Backend:
-    """One, empty: its own table, schema or memory. `uri`: of the PostgreSQL server."""
+    """One, empty: its own table, schema or memory.
+
+    `uri`: of the PostgreSQL server; `tds`: the connection string of the one before it.
+    """
 
     name: str
     storage: Storage
     uri: str
+    tds: str
     _schema: str = field(default_factory=lambda: f"test_{uuid4().hex}")
     _memory: MemoryRows = field(default_factory=MemoryRows)
 
@@ -35,6 +48,7 @@ class Backend:
             "memory": lambda: self._memory,
             "table": lambda: TableRows(self.storage),
             "postgresql": lambda: self._sql(PostgreSql(self.uri, "CHAT_SQL")),
+            "tds": lambda: self._sql(MsSql(self.tds, "CHAT_SQL")),
             "mssql": lambda: self._sql(MsSql(SQL_SERVER or "", "CHAT_SQL")),
         }
         return made[self.name]()

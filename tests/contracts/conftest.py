@@ -1,6 +1,6 @@
 """The backends of the history, real ones: memory, the emulator's tables, a SQL database."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from uuid import uuid4
 
@@ -15,6 +15,8 @@ from shared.history.table import TableRows
 from shared.settings import Storage
 from tests.contracts.backends import BACKENDS, Backend
 from tests.contracts.between import Between, standing_between
+from tests.tds.server import Server as Tds
+from tests.tds.server import running_tds
 
 
 @pytest.fixture(scope="session")
@@ -39,10 +41,18 @@ async def postgres() -> AsyncIterator[Postgres]:
         yield running
 
 
+@pytest.fixture(scope="session")
+def tds(postgres: Postgres) -> Iterator[Tds]:
+    with running_tds(postgres) as running:
+        yield running
+
+
 @pytest.fixture(params=BACKENDS)
-def backend(request: pytest.FixtureRequest, storage: Storage, postgres: Postgres) -> Backend:
+def backend(
+    request: pytest.FixtureRequest, storage: Storage, postgres: Postgres, tds: Tds
+) -> Backend:
     """Each backend."""
-    return Backend(request.param, storage, postgres.url())
+    return Backend(request.param, storage, postgres.url(), tds.address())
 
 
 @pytest.fixture

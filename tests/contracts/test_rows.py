@@ -4,6 +4,10 @@ import pytest
 
 from shared.history.base import Conflict
 from shared.history.rows import ANY, Delete, Insert, Merge, Operation, Replace, Row, Rows, Value
+from tests.contracts.backends import DRIVEN
+
+pytestmark = pytest.mark.parametrize("backend", DRIVEN, indirect=True)
+
 
 VALUES: dict[str, Value] = {
     "text": "a\x00\u2028\u2029\x85ü😀\"\\'<&>",

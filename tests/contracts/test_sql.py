@@ -4,12 +4,12 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
 import asyncpg
 import pytest
-import sqlglot
 
 from local.identity import running_identity
 from local.ports import free_ports
@@ -17,16 +17,48 @@ from local.postgres import Postgres
 from shared.backends import Backends
 from shared.errors import Misconfigured, StoreUnavailable
 from shared.history.base import Conflict
-from shared.history.rows import Delete, Insert, Merge, Replace
-from shared.history.sql.dialect import Verdict
+from shared.history.rows import ANY, Insert, Merge
+from shared.history.sql.dialect import Dialect
 from shared.history.sql.mssql import MsSql
 from shared.history.sql.pool import SIZE, SqlPool
 from shared.history.sql.postgresql import PostgreSql
 from shared.history.sql.rows import SqlRows
-from shared.history.sql.statements import Statements
 from shared.settings import Settings
 from tests.contracts.conftest import opened
-from tests.contracts.cutting import relaying
+from tests.contracts.cutting import Relay, relaying
+from tests.tds.server import Server as Tds
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A schema of the test's own, reached by one of the two drivers."""
+
+    postgres: Postgres
+    tds: Tds
+    by_tds: bool
+    schema: str = field(default_factory=lambda: f"test_{uuid4().hex}")
+
+    @property
+    def port(self) -> int:
+        return self.tds.port if self.by_tds else self.postgres.port
+
+    def rows(self, relay: Relay | None = None) -> SqlRows:
+        """As an instance of the app has them."""
+        port = relay.port if relay else self.port
+        uri = self.postgres.url().replace(f":{self.postgres.port}/", f":{port}/")
+        dialect: Dialect = PostgreSql(uri, "CHAT_SQL")
+        if self.by_tds:
+            dialect = MsSql(self.tds.address(Server=f"127.0.0.1,{port}"), "CHAT_SQL")
+        return SqlRows(dialect, self.schema, "CHAT_SQL")
+
+    def said(self, words: str) -> bytes:
+        """How they look on the wire."""
+        return words.encode("utf-16-le" if self.by_tds else "ascii")
+
+
+@pytest.fixture(params=[False, True], ids=["postgresql", "tds"])
+def place(request: pytest.FixtureRequest, postgres: Postgres, tds: Tds) -> Place:
+    return Place(postgres, tds, request.param)
 
 
 @pytest.fixture
@@ -45,29 +77,22 @@ async def database(postgres: Postgres) -> AsyncIterator[Any]:
     await connection.close()
 
 
-async def test_instances_that_start_at_once_make_one_schema(
-    postgres: Postgres, schema: str
-) -> None:
+async def test_instances_that_start_at_once_make_one_schema(place: Place) -> None:
     async with contextlib.AsyncExitStack() as stack:
-        instances = [
-            await stack.enter_async_context(opened(rows_of(postgres.url(), schema)))
-            for _ in range(6)
-        ]
+        instances = [await stack.enter_async_context(opened(place.rows())) for _ in range(6)]
         await asyncio.gather(
             *(rows.write("p", [Insert(f"k{n}", {})]) for n, rows in enumerate(instances))
         )
         assert len(await instances[0].range("p", "a", "z", 10)) == 6
 
 
-async def test_tables_of_a_later_version_are_left_alone(
-    postgres: Postgres, schema: str, database: Any
-) -> None:
-    async with opened(rows_of(postgres.url(), schema)) as rows:
+async def test_tables_of_a_later_version_are_left_alone(place: Place, database: Any) -> None:
+    async with opened(place.rows()) as rows:
         await rows.ready()
-        await database.execute(f'UPDATE "{schema}".schema_version SET version = 2')
+        await database.execute(f'UPDATE "{place.schema}".schema_version SET version = 2')
         with pytest.raises(Misconfigured, match="have version 2, and this app knows 1"):
             await rows.ready()
-    async with opened(rows_of(postgres.url(), schema)) as rows:
+    async with opened(place.rows()) as rows:
         with pytest.raises(Misconfigured, match="deploy the newer app"):
             await rows.get("p", "k")
 
@@ -89,9 +114,9 @@ async def test_people_can_read_the_list(postgres: Postgres, schema: str, databas
 
 
 async def test_a_connection_that_was_closed_meanwhile_is_nobodys_error(
-    postgres: Postgres, schema: str, database: Any
+    place: Place, database: Any
 ) -> None:
-    async with opened(rows_of(postgres.url(), schema)) as rows:
+    async with opened(place.rows()) as rows:
         (etag,) = await rows.write("p", [Insert("k", {"n": 1})])
         await database.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() "
@@ -103,58 +128,80 @@ async def test_a_connection_that_was_closed_meanwhile_is_nobodys_error(
         assert found.values == {"n": 1, "m": 2}
 
 
-async def test_a_commit_whose_answer_is_lost_is_not_sent_again(
-    postgres: Postgres, schema: str
-) -> None:
-    async with relaying(postgres.port) as relay:
-        uri = postgres.url().replace(f":{postgres.port}/", f":{relay.port}/")
-        async with opened(rows_of(uri, schema)) as rows:
-            await rows.ready()
-            relay.lost = b"COMMIT"
-            with pytest.raises(StoreUnavailable):
-                await rows.write("p", [Insert("k", {"n": 1})])
-            assert relay.swallowed == 1
-            # It landed: what is there says so, and a second one would meet it.
-            with pytest.raises(Conflict):
-                await rows.write("p", [Insert("k", {"n": 1})])
+async def test_a_commit_whose_answer_is_lost_is_not_sent_again(place: Place) -> None:
+    async with relaying(place.port) as relay, opened(place.rows(relay)) as rows:
+        await rows.ready()
+        relay.lost = place.said("COMMIT")
+        with pytest.raises(StoreUnavailable):
+            await rows.write("p", [Insert("k", {"n": 1})])
+        assert relay.swallowed == 1
+        # It landed: what is there says so, and a second one would meet it.
+        with pytest.raises(Conflict):
+            await rows.write("p", [Insert("k", {"n": 1})])
 
 
-@pytest.mark.parametrize("words", [b"INSERT INTO", b"BEGIN"])
-async def test_what_was_cut_before_the_commit_is_done_once(
-    postgres: Postgres, schema: str, words: bytes
-) -> None:
-    async with relaying(postgres.port) as relay:
-        uri = postgres.url().replace(f":{postgres.port}/", f":{relay.port}/")
-        async with opened(rows_of(uri, schema)) as rows:
-            await rows.ready()
-            relay.lost = words
-            (etag,) = await rows.write("p", [Insert("k", {"n": 1})])
-            assert relay.swallowed == 1
+@pytest.mark.parametrize("words", ["INSERT INTO", "BEGIN"])
+async def test_what_was_cut_before_the_commit_is_done_once(place: Place, words: str) -> None:
+    async with relaying(place.port) as relay, opened(place.rows(relay)) as rows:
+        await rows.ready()
+        relay.lost = place.said(words)
+        (etag,) = await rows.write("p", [Insert("k", {"n": 1})])
+        assert relay.swallowed == 1
+        found = await rows.get("p", "k")
+        assert found is not None
+        assert (found.etag, found.values) == (etag, {"n": 1})
+
+
+async def test_a_merge_whose_answer_is_lost_is_not_sent_again(place: Place) -> None:
+    """A checkpoint: one statement, which is its own transaction."""
+    async with relaying(place.port) as relay, opened(place.rows(relay)) as rows:
+        (etag,) = await rows.write("p", [Insert("k", {"n": 1})])
+        relay.lost = place.said("UPDATE")
+        with pytest.raises(StoreUnavailable):
+            await rows.write("p", [Merge("k", {"m": 2}, etag)])
+        assert relay.swallowed == 1
+        with pytest.raises(Conflict):
+            await rows.write("p", [Merge("k", {"m": 2}, etag)])
+        found = await rows.get("p", "k")
+        assert found is not None
+        assert found.values == {"n": 1, "m": 2}
+
+
+async def test_merges_at_once_that_want_any_version_all_count(place: Place) -> None:
+    async with opened(place.rows()) as rows:
+        await rows.write("p", [Insert("k", {})])
+        await asyncio.gather(*(rows.write("p", [Merge("k", {f"n{n}": n}, ANY)]) for n in range(30)))
+        found = await rows.get("p", "k")
+        assert found is not None
+        assert found.values == {f"n{n}": n for n in range(30)}
+
+
+async def test_a_property_may_change_its_kind(place: Place) -> None:
+    async with opened(place.rows()) as rows:
+        await rows.write("p", [Insert("k", {"a": b"1", "b": b"2"})])
+        for value in ("text", b"bytes", 3):
+            await rows.write("p", [Merge("k", {"a": value}, ANY)])
             found = await rows.get("p", "k")
             assert found is not None
-            assert (found.etag, found.values) == (etag, {"n": 1})
+            assert found.values == {"a": value, "b": b"2"}
 
 
-async def test_a_database_that_is_silent_is_told_in_time(postgres: Postgres, schema: str) -> None:
-    async with relaying(postgres.port) as relay:
-        uri = postgres.url().replace(f":{postgres.port}/", f":{relay.port}/")
-        async with opened(rows_of(uri, schema)) as rows:
-            await rows.ready()
-            relay.speaking.clear()
-            begun = time.monotonic()
-            with pytest.raises(StoreUnavailable, match="in time"):
-                await rows.get("p", "k")
-            assert time.monotonic() - begun < 12
-            relay.speaking.set()
-            assert await rows.get("p", "k") is None
+async def test_a_database_that_is_silent_is_told_in_time(place: Place) -> None:
+    async with relaying(place.port) as relay, opened(place.rows(relay)) as rows:
+        await rows.ready()
+        relay.speaking.clear()
+        begun = time.monotonic()
+        with pytest.raises(StoreUnavailable, match="in time"):
+            await rows.get("p", "k")
+        assert time.monotonic() - begun < 12
+        relay.speaking.set()
+        assert await rows.get("p", "k") is None
 
 
-async def test_who_loses_to_others_in_a_deadlock_tries_again(
-    postgres: Postgres, schema: str, database: Any
-) -> None:
-    async with opened(rows_of(postgres.url(), schema)) as rows:
+async def test_who_loses_to_others_in_a_deadlock_tries_again(place: Place, database: Any) -> None:
+    async with opened(place.rows()) as rows:
         await rows.write("p", [Insert("a", {}), Insert("b", {})])
-        lock = f'SELECT 1 FROM "{schema}".rows WHERE row_key = $1 FOR UPDATE'
+        lock = f'SELECT 1 FROM "{place.schema}".rows WHERE row_key = $1 FOR UPDATE'
         async with database.transaction():
             await database.fetch(lock, "b")
             writing = asyncio.create_task(
@@ -272,99 +319,6 @@ async def test_a_server_that_is_not_there_is_told_soon(schema: str) -> None:
     async with opened(rows_of(uri, schema)) as rows:
         with pytest.raises(StoreUnavailable, match="CHAT_SQL"):
             await rows.ready()
-
-
-async def test_sql_servers_driver_tells_what_is_wrong(schema: str) -> None:
-    """The driver itself, without a server: what is refused, and what only cannot be reached."""
-    address = f"Server=127.0.0.1,{next(free_ports())};Database=d;UID=u;PWD=the-password;"
-    async with opened(SqlRows(MsSql(address, "CHAT_SQL"), schema, "CHAT_SQL")) as rows:
-        # Without the library libltdl the driver does not load, which is another error.
-        with pytest.raises((StoreUnavailable, Misconfigured), match=r"CHAT_SQL|libltdl7") as raised:
-            await rows.ready()
-    assert "the-password" not in str(raised.value)
-    wrong = MsSql("Server=127.0.0.1;Nonsense=x;PWD=the-password", "CHAT_SQL")
-    async with opened(SqlRows(wrong, schema, "CHAT_SQL")) as rows:
-        with pytest.raises(Misconfigured, match="must be a connection string") as raised:
-            await rows.ready()
-    assert "the-password" not in str(raised.value)
-
-
-def test_what_sql_servers_errors_mean() -> None:
-    """By the driver's own table from SQLSTATE to exception."""
-    from mssql_python.exceptions import sqlstate_to_exception
-
-    dialect = MsSql("Server=s", "CHAT_SQL")
-    for state, verdict in {
-        "23000": Verdict.CONFLICT,
-        "40001": Verdict.AGAIN,
-        "08S01": Verdict.LOST,
-        "08001": Verdict.LOST,
-        "HYT00": Verdict.LOST,
-        "28000": Verdict.REFUSED,
-        "42S02": Verdict.REFUSED,
-        "42000": Verdict.REFUSED,
-    }.items():
-        error = sqlstate_to_exception(state, "the server's words")
-        assert error is not None
-        assert dialect.judge(error) is verdict
-        assert "the server's words" not in str(dialect.told(error))
-    missing = sqlstate_to_exception("42S02", "[Microsoft][SQL Server]Invalid object name 'x'.")
-    login = sqlstate_to_exception("28000", "Login failed for user 'x'.")
-    assert missing is not None
-    assert login is not None
-    assert dialect.misses_table(missing)
-    assert isinstance(dialect.told(login), Misconfigured)
-    assert dialect.judge(ValueError()) is None
-
-
-class _Recorded:
-    """A connection that only remembers what it was told. Implements `Connection` and `Cursor`."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-        self.rowcount = 1
-
-    def cursor(self) -> "_Recorded":
-        return self
-
-    def execute(self, sql: str, parameters: object = ()) -> None:
-        self.said.append(sql)
-
-    def fetchall(self) -> list[tuple[str, bytes]]:
-        return [("{}", b"")] if self.said[-1].startswith("SELECT properties") else []
-
-    def close(self) -> None:
-        pass
-
-
-def test_what_is_said_to_sql_server_is_transact_sql(schema: str) -> None:
-    """There is no server to ask here: a parser of its language reads every statement."""
-    dialect, connection = MsSql("Server=s", "CHAT_SQL"), _Recorded()
-    statements = Statements(dialect, schema)
-    statements.range(connection, "p", "a", "b", 40)
-    statements.range(connection, "p", "a", "b", 40, keys_only=True)
-    statements.get(connection, "p", "k")
-    statements.after(connection, "p", "k", 100)
-    statements.remove(connection, "p", ["a", "b"])
-    statements.write(
-        connection,
-        "p",
-        [Insert("a", {"x": b"1"}), Merge("b", {}, "e"), Replace("c", {}, "e"), Delete("d")],
-    )
-    for version in dialect.migrations("chat"):
-        connection.said += [
-            s.removeprefix("EXEC('").removesuffix("')").replace("''", "'")
-            if s.startswith("EXEC('")
-            else s
-            for s in version
-        ]
-    connection.said += [query for query, _ in dialect.checks()]
-    assert len(connection.said) > 12
-    for sql in connection.said:
-        assert sqlglot.parse(sql, read="tsql")[0] is not None, sql
-        assert "%s" not in sql
-    hinted = [sql for sql in connection.said if "UPDLOCK" in sql]
-    assert len(hinted) == 1
 
 
 async def test_a_pool_that_is_closed_keeps_nothing(postgres: Postgres) -> None:

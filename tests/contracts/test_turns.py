@@ -27,6 +27,9 @@ from tests.contracts.acting import (
     turn_ids,
     whole_turn,
 )
+from tests.contracts.backends import DRIVEN
+
+pytestmark = pytest.mark.parametrize("backend", DRIVEN, indirect=True)
 
 
 async def test_nothing_is_there_at_first(store: Store) -> None:

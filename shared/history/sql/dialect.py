@@ -25,7 +25,7 @@ class Cursor(Protocol):
 
     @property
     def rowcount(self) -> int: ...
-    def execute(self, sql: Any, parameters: Sequence[Any] = ..., /) -> Any: ...
+    def execute(self, sql: Any, parameters: Any = ..., /) -> Any: ...
     def fetchall(self) -> list[Any]: ...
     def close(self) -> None: ...
 
@@ -41,27 +41,16 @@ class Dialect(Protocol):
     """One kind of database. Its methods block: they run in a thread of the pool."""
 
     @property
-    def places(self) -> str:
-        """How a parameter is written in SQL: `?` or `%s`."""
-        ...
-
-    @property
     def rollback(self) -> str:
         """Ends a transaction, where one is open."""
         ...
 
-    @property
-    def lock_hint(self) -> str:
-        """Behind a table's name: its rows are read to be changed."""
-        ...
-
-    @property
-    def lock_clause(self) -> str:
-        """Behind a query: the same."""
-        ...
-
     def connect(self, token: str | None) -> Connection:
         """Raises the driver's errors."""
+        ...
+
+    def execute(self, cursor: Cursor, sql: str, parameters: Sequence[str | bytes]) -> None:
+        """`?` stands for a parameter."""
         ...
 
     def quote(self, name: str) -> str:

@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from shared.errors import ChatError, Misconfigured, StoreUnavailable
-from shared.history.sql.dialect import Connection, Verdict
+from shared.history.sql.dialect import Connection, Cursor, Verdict
 
 SCOPE = "https://database.windows.net/.default"
 CONNECT_SECONDS = 4
 STATEMENT_SECONDS = 6
+SHORT = 512
 _LOST = (
     "communication link failure",
     "connection failure during transaction",
@@ -44,10 +45,7 @@ class _Token:
 class MsSql:
     """Implements `Dialect`. `connection_string`: of ODBC's form; `setting`: what names it."""
 
-    places = "?"
     rollback = "IF @@TRANCOUNT > 0 ROLLBACK TRANSACTION"
-    lock_hint = " WITH (UPDLOCK, ROWLOCK)"
-    lock_clause = ""
 
     def __init__(self, connection_string: str, setting: str) -> None:
         self._connection_string = connection_string
@@ -56,6 +54,9 @@ class MsSql:
     def connect(self, token: str | None) -> Connection:
         import mssql_python
 
+        # Its own pool would keep a connection that failed, with the transaction that is open on
+        # it, and the rows that this has locked.
+        mssql_python.pooling(enabled=False)
         connection: Any = mssql_python.connect(
             self._connection_string,
             autocommit=True,
@@ -68,14 +69,22 @@ class MsSql:
         made: Connection = connection
         return made
 
+    def execute(self, cursor: Cursor, sql: str, parameters: Sequence[str | bytes]) -> None:
+        # Types that do not depend on how long a value is, so that one plan serves them all; and
+        # in one request: preparing would be another.
+        native: Any = cursor
+        native.setinputsizes([_type(value) for value in parameters])
+        native.execute(sql, parameters)
+
     def quote(self, name: str) -> str:
         return "[" + name.replace("]", "]]") + "]"
 
     def begin_migration(self, schema: str) -> Sequence[str]:
         name = self.quote(schema)
         return (
-            "EXEC sp_getapplock @Resource = 'chat history', @LockMode = 'Exclusive', "
-            "@LockTimeout = 5000",
+            "DECLARE @got int; EXEC @got = sp_getapplock @Resource = 'chat history', "
+            "@LockMode = 'Exclusive', @LockTimeout = 5000; "
+            "IF @got < 0 THROW 50000, 'Another instance makes the tables.', 1",
             f"IF SCHEMA_ID('{schema}') IS NULL EXEC('CREATE SCHEMA {name}')",
             f"IF OBJECT_ID('{name}.schema_version') IS NULL "
             f"CREATE TABLE {name}.schema_version (version int NOT NULL)",
@@ -112,8 +121,9 @@ class MsSql:
     def checks(self) -> Sequence[tuple[str, str]]:
         return (
             (
+                # By name: Azure SQL's DB_ID() need not be the number there.
                 "SELECT CAST(is_read_committed_snapshot_on AS int) FROM sys.databases "
-                "WHERE database_id = DB_ID()",
+                "WHERE name = DB_NAME()",
                 f"The database that {self._setting} names reads without snapshots, so that a "
                 "reader could see half of a turn: ALTER DATABASE CURRENT SET "
                 "READ_COMMITTED_SNAPSHOT ON.",
@@ -155,6 +165,20 @@ class MsSql:
                 f"The database refused the app: look at {self._setting}. An identity needs a user "
                 "there: CREATE USER [NAME] FROM EXTERNAL PROVIDER."
             )
+        if "cannot open database" in said:
+            return Misconfigured(
+                f"{self._setting} names a database that is not there, or in which the app is no "
+                "user."
+            )
+        if "certificate verify failed" in said:
+            return Misconfigured(
+                f"The certificate of the server that {self._setting} names is not trusted: give it "
+                "one for its name, from an authority that this system knows."
+            )
+        if "not allowed to access the server" in said:
+            return Misconfigured(
+                f"The firewall of the server that {self._setting} names does not let the app in."
+            )
         if "permission" in said:
             return Misconfigured(
                 f"The user of {self._setting} may not do this: it needs SELECT, INSERT, UPDATE and "
@@ -162,6 +186,17 @@ class MsSql:
                 "and CREATE TABLE."
             )
         return StoreUnavailable(f"The database that {self._setting} names failed.")
+
+
+def _type(value: str | bytes) -> tuple[int, int, int]:
+    """ODBC's type, size and digits: keys and versions are short and ASCII, JSON is an object."""
+    import mssql_python
+
+    if isinstance(value, bytes):
+        return mssql_python.SQL_VARBINARY, 0, 0
+    if len(value) <= SHORT and value.isascii() and not value.startswith("{"):
+        return mssql_python.SQL_VARCHAR, SHORT, 0
+    return mssql_python.SQL_WVARCHAR, 0, 0
 
 
 def _said(error: Exception) -> str:

@@ -35,6 +35,10 @@ class Uncertain(Exception):
         self.error = error
 
 
+class Moved(Exception):
+    """A row was changed between its being read and written; nothing was written."""
+
+
 class SqlPool:
     """Runs work that blocks; made for one event loop."""
 
@@ -77,16 +81,19 @@ class SqlPool:
             _close(self._idle.pop()[1])
 
     def _work[T](self, work: Callable[[Connection], T], token: str | None, until: float) -> T:
-        last: Exception | None = None
-        for tried in range(TRIES):
-            if last is not None and time.monotonic() > until:
-                break  # nobody waits for it any more
+        failed = 0
+        while True:
             connection: Connection | None = None
             try:
                 # An old connection may have been closed meanwhile: then try a new one.
-                connection = self._taken() if tried < 2 else None
+                connection = self._taken() if failed < 2 else None
                 connection = connection or self._dialect.connect(token)
                 result = work(connection)
+            except Moved as exc:
+                self._keep(connection)
+                if time.monotonic() > until:  # nobody waits for it any more
+                    raise StoreUnavailable(f"{self._setting}: others write to the same.") from exc
+                continue
             except (Conflict, ChatError):
                 self._keep(connection)
                 raise
@@ -96,17 +103,16 @@ class SqlPool:
             except Exception as exc:
                 verdict = self._dialect.judge(exc)
                 _close(connection)
-                if verdict in (Verdict.AGAIN, Verdict.LOST) and connection is not None:
-                    last = exc
-                    time.sleep(PAUSE_SECONDS * tried)
-                    continue
                 if verdict is None:
                     raise
-                raise self._dialect.told(exc) from exc
+                failed += 1
+                again = verdict in (Verdict.AGAIN, Verdict.LOST) and connection is not None
+                if not again or failed == TRIES or time.monotonic() > until:
+                    raise self._dialect.told(exc) from exc
+                time.sleep(PAUSE_SECONDS * failed)
+                continue
             self._keep(connection)
             return result
-        assert last is not None
-        raise self._dialect.told(last) from last
 
     def _taken(self) -> Connection | None:
         while True:

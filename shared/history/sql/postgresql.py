@@ -9,10 +9,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from shared.errors import ChatError, Misconfigured, StoreUnavailable
-from shared.history.sql.dialect import Connection, Verdict
+from shared.history.sql.dialect import Connection, Cursor, Verdict
 
 CONNECT_SECONDS = 4
 STATEMENT_MS = 6000
+# And an instance that is gone without a word holds no lock for longer.
+_OPTIONS = (
+    f"-c statement_timeout={STATEMENT_MS} -c idle_in_transaction_session_timeout={STATEMENT_MS}"
+)
 _LOST = ("08", "57P")
 _AGAIN = ("40001", "40P01")
 
@@ -20,10 +24,7 @@ _AGAIN = ("40001", "40P01")
 class PostgreSql:
     """Implements `Dialect`. `uri`: a connection URI; `setting`: what holds it."""
 
-    places = "%s"
     rollback = "ROLLBACK TRANSACTION"
-    lock_hint = ""
-    lock_clause = " FOR UPDATE"
 
     def __init__(self, uri: str, setting: str) -> None:
         try:
@@ -51,12 +52,19 @@ class PostgreSql:
             self._uri,
             autocommit=True,
             connect_timeout=CONNECT_SECONDS,
-            options=f"-c statement_timeout={STATEMENT_MS}",
+            options=_OPTIONS,
             tcp_user_timeout=STATEMENT_MS,
+            # A server that is gone without a word is noticed as soon.
+            keepalives_idle=3,
+            keepalives_interval=1,
+            keepalives_count=3,
             **more,
         )
         made: Connection = connection
         return made
+
+    def execute(self, cursor: Cursor, sql: str, parameters: Sequence[str | bytes]) -> None:
+        cursor.execute(sql.replace("?", "%s"), parameters)
 
     def quote(self, name: str) -> str:
         return '"' + name.replace('"', '""') + '"'
@@ -83,12 +91,12 @@ class PostgreSql:
                 f"""CREATE VIEW {name}.conversations AS
                     SELECT partition_key AS owner,
                         split_part(row_key, ',', 2) AS conversation,
-                        properties::jsonb ->> 'title' AS title,
-                        to_timestamp((properties::jsonb ->> 'created')::bigint / 1000.0) AS created,
-                        to_timestamp((properties::jsonb ->> 'updated')::bigint / 1000.0) AS updated,
-                        (properties::jsonb ->> 'count')::int AS messages
+                        properties::json ->> 'title' AS title,
+                        to_timestamp((properties::json ->> 'created')::bigint / 1000.0) AS created,
+                        to_timestamp((properties::json ->> 'updated')::bigint / 1000.0) AS updated,
+                        (properties::json ->> 'count')::int AS messages
                     FROM {name}.rows WHERE row_key LIKE 'v,%,!'
-                    AND properties::jsonb ->> 'title' IS NOT NULL""",
+                    AND properties::json ->> 'title' IS NOT NULL""",
             ),
         )
 

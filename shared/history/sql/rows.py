@@ -5,10 +5,11 @@ from collections.abc import Callable, Sequence
 
 from shared.history import keys
 from shared.history.rows import Operation, Row, Scan, check_key, check_scan, check_write
+from shared.history.sql.changes import KEY_CHARACTERS, PARTITION_CHARACTERS
 from shared.history.sql.dialect import Connection, Dialect
 from shared.history.sql.pool import Secret, SqlPool
 from shared.history.sql.schema import ensure_schema
-from shared.history.sql.statements import KEY_CHARACTERS, PARTITION_CHARACTERS, Statements
+from shared.history.sql.statements import Statements
 
 SCANNED = 2000
 """Rows that one page of a scan looks at, at most."""

@@ -10,25 +10,13 @@ from contextlib import closing
 from typing import Any
 
 from shared.history.base import Conflict
-from shared.history.rows import (
-    ANY,
-    Delete,
-    Insert,
-    Merge,
-    Operation,
-    Row,
-    Values,
-)
+from shared.history.rows import ANY, Delete, Merge, Operation, Row, Values
+from shared.history.sql.changes import KEY, Change, changes, has_parts
 from shared.history.sql.dialect import Connection, Cursor, Dialect, Verdict
-from shared.history.sql.pool import Uncertain
-from shared.history.sql.values import decode_values, encode_values
+from shared.history.sql.pool import Moved, Uncertain
+from shared.history.sql.values import decode_values
 
 TABLE = "rows"
-KEY_CHARACTERS = 384
-PARTITION_CHARACTERS = 512
-"""Both together are what a clustered index of SQL Server takes: 900 bytes."""
-
-_KEY = f"CAST(? AS varchar({PARTITION_CHARACTERS}))"
 
 
 class Statements:
@@ -50,8 +38,8 @@ class Statements:
         columns = "row_key, version" if keys_only else "row_key, version, properties, parts"
         found = self._query(
             connection,
-            f"SELECT {columns} FROM {self._table} WHERE partition_key = {_KEY} "
-            f"AND row_key >= {_KEY} AND row_key < {_KEY} ORDER BY row_key "
+            f"SELECT {columns} FROM {self._table} WHERE partition_key = {KEY} "
+            f"AND row_key >= {KEY} AND row_key < {KEY} ORDER BY row_key "
             f"OFFSET 0 ROWS FETCH NEXT {limit:d} ROWS ONLY",
             partition,
             first,
@@ -63,7 +51,7 @@ class Statements:
         found = self._query(
             connection,
             f"SELECT row_key, version, properties, parts FROM {self._table} "
-            f"WHERE partition_key = {_KEY} AND row_key = {_KEY}",
+            f"WHERE partition_key = {KEY} AND row_key = {KEY}",
             partition,
             key,
         )
@@ -76,7 +64,7 @@ class Statements:
         found = self._query(
             connection,
             f"SELECT partition_key, row_key, version, properties FROM {self._table} "
-            f"WHERE partition_key > {_KEY} OR (partition_key = {_KEY} AND row_key > {_KEY}) "
+            f"WHERE partition_key > {KEY} OR (partition_key = {KEY} AND row_key > {KEY}) "
             f"ORDER BY partition_key, row_key OFFSET 0 ROWS FETCH NEXT {limit:d} ROWS ONLY",
             partition,
             partition,
@@ -87,92 +75,93 @@ class Statements:
     def write(
         self, connection: Connection, partition: str, operations: Sequence[Operation]
     ) -> list[str]:
-        """All or none. Raises `Uncertain` where nobody knows which."""
-        etags: dict[str, str] = {}
+        """All or none. Raises `Conflict`, `Moved`, and `Uncertain` where nobody knows which."""
+        versions = {
+            operation.key: "" if isinstance(operation, Delete) else secrets.token_hex(12)
+            for operation in operations
+        }
+        merges = [operation for operation in operations if isinstance(operation, Merge)]
         with closing(connection.cursor()) as cursor:
-            cursor.execute("BEGIN TRANSACTION")
-            try:
-                # Everybody takes locks in the order of the keys, so that hardly any meet.
-                for operation in sorted(operations, key=lambda operation: operation.key):
-                    etags[operation.key] = self._apply(cursor, partition, operation)
-            except Conflict:
-                cursor.execute(self._dialect.rollback)
-                raise
-            except Exception as exc:
-                if self._dialect.judge(exc) is Verdict.CONFLICT:
-                    cursor.execute(self._dialect.rollback)
-                    raise Conflict from exc
-                raise
-            try:
-                cursor.execute("COMMIT TRANSACTION")
-            except Exception as exc:
-                if self._dialect.judge(exc) is Verdict.AGAIN:
-                    raise
-                raise Uncertain(exc) from exc
-        return [etags[operation.key] for operation in operations]
+            found = self._found(cursor, partition, merges) if merges else {}
+            todo = changes(self._table, partition, operations, versions, found)
+            if merges and len(todo) == 1:
+                # The connection has just answered, so that a failure now is the statement's.
+                self._alone(cursor, todo[0])
+            else:
+                self._together(cursor, todo)
+        return list(versions.values())
 
     def remove(self, connection: Connection, partition: str, keys: Sequence[str]) -> None:
         if keys:
-            places = ", ".join(_KEY for _ in keys)
+            places = ", ".join(KEY for _ in keys)
             with closing(connection.cursor()) as cursor:
                 self._execute(
                     cursor,
-                    f"DELETE FROM {self._table} WHERE partition_key = {_KEY} "
+                    f"DELETE FROM {self._table} WHERE partition_key = {KEY} "
                     f"AND row_key IN ({places})",
                     partition,
                     *keys,
                 )
 
-    def _apply(self, cursor: Cursor, partition: str, operation: Operation) -> str:
-        version = secrets.token_hex(12)
-        if isinstance(operation, Insert):
-            self._execute(
-                cursor,
-                f"INSERT INTO {self._table} "
-                "(partition_key, row_key, version, properties, parts) VALUES (?, ?, ?, ?, ?)",
-                partition,
-                operation.key,
-                version,
-                *encode_values(operation.values),
-            )
-            return version
-        where = f"WHERE partition_key = {_KEY} AND row_key = {_KEY}"
-        condition: tuple[str, ...] = (partition, operation.key)
-        if operation.if_match != ANY:
-            where += " AND version = ?"
-            condition += (operation.if_match,)
-        if isinstance(operation, Delete):
-            self._execute(cursor, f"DELETE FROM {self._table} {where}", *condition)
-            version = ""
-        else:
-            values = operation.values
-            if isinstance(operation, Merge):
-                values = self._merged(cursor, where, condition, values)
-            self._execute(
-                cursor,
-                f"UPDATE {self._table} SET version = ?, properties = ?, parts = ? {where}",
-                version,
-                *encode_values(values),
-                *condition,
-            )
-        if cursor.rowcount != 1:
-            raise Conflict
-        return version
+    def _found(
+        self, cursor: Cursor, partition: str, merges: Sequence[Merge]
+    ) -> dict[str, tuple[str, Values]]:
+        """Version and values of the rows that are merged into. Raises `Conflict`.
 
-    def _merged(
-        self, cursor: Cursor, where: str, condition: tuple[str, ...], values: Values
-    ) -> Values:
-        """The row's values with these; the row stays as it is read until the transaction ends."""
-        hint, clause = self._dialect.lock_hint, self._dialect.lock_clause
+        Nothing is locked: what is written names the version that was read.
+        """
+        columns = "row_key, version, properties" + (", parts" if has_parts(merges) else "")
+        places = ", ".join(KEY for _ in merges)
         self._execute(
             cursor,
-            f"SELECT properties, parts FROM {self._table}{hint} {where}{clause}",
-            *condition,
+            f"SELECT {columns} FROM {self._table} WHERE partition_key = {KEY} "
+            f"AND row_key IN ({places})",
+            partition,
+            *(merge.key for merge in merges),
         )
-        found = cursor.fetchall()
-        if not found:
-            raise Conflict
-        return {**decode_values(*found[0]), **values}
+        found: dict[str, tuple[str, Values]] = {
+            key: (version, decode_values(*rest)) for key, version, *rest in cursor.fetchall()
+        }
+        for merge in merges:
+            if merge.key not in found or merge.if_match not in (ANY, found[merge.key][0]):
+                raise Conflict
+        return found
+
+    def _alone(self, cursor: Cursor, change: Change) -> None:
+        """One statement, which is its own transaction."""
+        try:
+            self._apply(cursor, change)
+        except (Conflict, Moved):
+            raise
+        except Exception as exc:
+            if self._dialect.judge(exc) in (Verdict.AGAIN, None):
+                raise
+            raise Uncertain(exc) from exc
+
+    def _together(self, cursor: Cursor, changes: Sequence[Change]) -> None:
+        cursor.execute("BEGIN TRANSACTION")
+        try:
+            for change in changes:
+                self._apply(cursor, change)
+        except (Conflict, Moved):
+            cursor.execute(self._dialect.rollback)
+            raise
+        try:
+            cursor.execute("COMMIT TRANSACTION")
+        except Exception as exc:
+            if self._dialect.judge(exc) in (Verdict.AGAIN, None):
+                raise
+            raise Uncertain(exc) from exc
+
+    def _apply(self, cursor: Cursor, change: Change) -> None:
+        try:
+            self._execute(cursor, change.sql, *change.parameters)
+        except Exception as exc:
+            if self._dialect.judge(exc) is Verdict.CONFLICT:
+                raise Conflict from exc
+            raise
+        if cursor.rowcount != change.rows:
+            raise Moved if change.moves else Conflict
 
     def _query(self, connection: Connection, sql: str, *parameters: Any) -> list[Any]:
         with closing(connection.cursor()) as cursor:
@@ -180,7 +169,7 @@ class Statements:
             return cursor.fetchall()
 
     def _execute(self, cursor: Cursor, sql: str, *parameters: Any) -> None:
-        cursor.execute(sql.replace("?", self._dialect.places), parameters)
+        self._dialect.execute(cursor, sql, parameters)
 
 
 def _row(key: str, version: str, properties: str = "{}", parts: bytes | None = None) -> Row:

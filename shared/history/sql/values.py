@@ -19,7 +19,7 @@ def encode_values(values: Values) -> tuple[str, bytes]:
     return json.dumps(rest, ensure_ascii=False, separators=(",", ":")), _pack(parts)
 
 
-def decode_values(properties: str, parts: bytes | None) -> dict[str, Value]:
-    """The other way round."""
+def decode_values(properties: str, parts: bytes | None = None) -> dict[str, Value]:
+    """The other way round. What is no part any more counts, though the parts still hold it."""
     values: dict[str, Any] = json.loads(properties)
-    return values | _unpack(bytes(parts)) if parts else values
+    return _unpack(bytes(parts)) | values if parts else values
