@@ -7,6 +7,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from local import debian
+
 VARIABLE = "CHROMIUM"
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "msedge")
 _MAC = ("Google Chrome", "Chromium", "Microsoft Edge")
@@ -52,15 +54,7 @@ def ensure() -> Path:
 
 
 def _install_debian() -> None:
-    """Only where apt and root are there: nobody is asked for a password."""
-    apt = shutil.which("apt-get")
-    if apt is None or sys.platform == "win32" or os.geteuid() != 0:
-        return
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for arguments in (["update"], ["install", "-y", "--no-install-recommends", "chromium"]):
-        print(f"apt-get {' '.join(arguments)} …", flush=True)
-        quiet = [apt, "-qq", "-o=Dpkg::Use-Pty=0", *arguments]
-        subprocess.run(quiet, env=environment, stdin=subprocess.DEVNULL)
+    debian.install("chromium")
 
 
 def _install_playwrights() -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
-from local import chromium
+from local import chromium, libltdl
 from local.setup import SetupFailed, find_node, set_up_clients, set_up_minilm
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -103,6 +103,15 @@ def _browser(options: Options) -> Count:
     return Count(passed=1)
 
 
+def _driver(options: Options) -> Count:
+    try:
+        print(libltdl.ensure())
+    except libltdl.NoLibrary as error:
+        print(error)
+        return Count(failed=1)
+    return Count(passed=1)
+
+
 def _clients(options: Options) -> Count:
     try:
         set_up_clients(ROOT)
@@ -160,6 +169,7 @@ def _coverage(options: Options) -> Count:
 
 STEPS = (
     Step("browser", "Browser", _browser),
+    Step("driver", "The library of SQL Server's driver", _driver),
     Step("clients", "Clients that others wrote, and a real embeddings model", _clients),
     Step("lint", "Lint: ruff check, ruff format", _lint),
     Step("types", "Types: mypy, strict", _types),
