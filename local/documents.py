@@ -40,6 +40,8 @@ def environment(root: Path, state: Path, postgres: Postgres) -> dict[str, str]:
         f"{RETRIEVER}__user": postgres.user,
         f"{RETRIEVER}__password": postgres.password,
         f"{RETRIEVER}__dimensions": str(DIMENSIONS),
+        # What an earlier version left behind may have vectors of another length.
+        f"{RETRIEVER}__table": f"documents_{DIMENSIONS}",
     }
 
 
