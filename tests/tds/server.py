@@ -239,7 +239,7 @@ class _Session:
             return b"", 0
         named = {f"P{n}": value for n, value in enumerate(values, 1)}
         cursor = await connection.execute(there, named or None)
-        if cursor.description is None or sql.startswith("DECLARE"):
+        if cursor.description is None or sql.startswith("EXEC"):
             return b"", max(0, cursor.rowcount)
         columns = [
             Column(one.name, _KINDS.get(one.type_display.split("(")[0], "varchar"))

@@ -9,8 +9,7 @@ from sqlglot.errors import SqlglotError
 from tests.tds.tokens import Trouble
 
 _LOCKED = re.compile(
-    r"DECLARE @got int; EXEC @got = sp_getapplock @Resource = '([^']+)', "
-    r"@LockMode = 'Exclusive', @LockTimeout = 5000; IF @got < 0 THROW 50000, '[^']+', 1"
+    r"EXEC sp_getapplock @Resource = '([^']+)', @LockMode = 'Exclusive', @LockTimeout = 5000"
 )
 _SCHEMA = re.compile(r"IF SCHEMA_ID\('(\w+)'\) IS NULL EXEC\('(CREATE SCHEMA \[\w+\])'\)")
 _TABLE = re.compile(r"IF OBJECT_ID\('([^']+)'\) IS NULL (CREATE TABLE .+)", re.S)

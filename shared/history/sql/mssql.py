@@ -82,9 +82,9 @@ class MsSql:
     def begin_migration(self, schema: str) -> Sequence[str]:
         name = self.quote(schema)
         return (
-            "DECLARE @got int; EXEC @got = sp_getapplock @Resource = 'chat history', "
-            "@LockMode = 'Exclusive', @LockTimeout = 5000; "
-            "IF @got < 0 THROW 50000, 'Another instance makes the tables.', 1",
+            # Who waits in vain goes on, and meets what the other one has made as an error.
+            "EXEC sp_getapplock @Resource = 'chat history', @LockMode = 'Exclusive', "
+            "@LockTimeout = 5000",
             f"IF SCHEMA_ID('{schema}') IS NULL EXEC('CREATE SCHEMA {name}')",
             f"IF OBJECT_ID('{name}.schema_version') IS NULL "
             f"CREATE TABLE {name}.schema_version (version int NOT NULL)",
@@ -92,9 +92,10 @@ class MsSql:
 
     def migrations(self, schema: str) -> Sequence[Sequence[str]]:
         name = self.quote(schema)
-        moment = "DATEADD(millisecond, {0} % 1000, DATEADD(second, {0} / 1000, '1970-01-01'))"
-        created = moment.format("CAST(JSON_VALUE(properties, '$.created') AS bigint)")
-        updated = moment.format("CAST(JSON_VALUE(properties, '$.updated') AS bigint)")
+        epoch = "CAST('1970-01-01' AS datetime2(3))"
+        moment = "DATEADD(millisecond, {0} % 1000, DATEADD(second, {0} / 1000, {1}))"
+        created = moment.format("CAST(JSON_VALUE(properties, '$.created') AS bigint)", epoch)
+        updated = moment.format("CAST(JSON_VALUE(properties, '$.updated') AS bigint)", epoch)
         view = f"""CREATE VIEW {name}.conversations AS
             SELECT partition_key AS owner,
                 SUBSTRING(row_key, 3, LEN(row_key) - 4) AS conversation,

@@ -64,7 +64,8 @@ class Statements:
         found = self._query(
             connection,
             f"SELECT partition_key, row_key, version, properties FROM {self._table} "
-            f"WHERE partition_key > {KEY} OR (partition_key = {KEY} AND row_key > {KEY}) "
+            # So that the index leads to the place: an OR alone would read all that is before it.
+            f"WHERE partition_key >= {KEY} AND (partition_key > {KEY} OR row_key > {KEY}) "
             f"ORDER BY partition_key, row_key OFFSET 0 ROWS FETCH NEXT {limit:d} ROWS ONLY",
             partition,
             partition,
