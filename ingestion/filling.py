@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from ingestion.chunks import Naming
@@ -52,8 +53,8 @@ async def fill(
             filling.metadata,
             f"{embeddings.model} {len(probe)}",
         )
-        password = retriever.password or await backends.database_token(retriever)
-        async with opened(retriever, password, filling.collection) as table:
+        token = partial(backends.database_token, retriever)
+        async with opened(retriever, token, filling.collection) as table:
             if not filling.dry_run:
                 await table.ensure(len(probe))
             async with table.alone():

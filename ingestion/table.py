@@ -1,7 +1,6 @@
 """The table that chunks are written to, in PostgreSQL with pgvector."""
 
 import contextlib
-import ssl
 from array import array
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -11,12 +10,14 @@ import asyncpg
 from ingestion.chunks import Row
 from shared.errors import Misconfigured
 from shared.retrieval.postgres_errors import translated
+from shared.retrieval.postgres_pool import TokenSource, open_pool
 from shared.retrieval.postgres_sql import quoted, table_name
 from shared.settings import PostgresSettings
 
 INDEXED = 2000
 """Dimensions of a `vector` that an HNSW index takes; a `halfvec` takes twice as many."""
-_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+CONNECTIONS = 3
+"""One holds the lock of the collection, the others write."""
 
 type Connection = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
 
@@ -154,26 +155,10 @@ class Table:
 
 @asynccontextmanager
 async def opened(
-    settings: PostgresSettings, password: str, collection: str
+    settings: PostgresSettings, token: TokenSource | None, collection: str
 ) -> AsyncIterator[Table]:
-    """The table while the block runs."""
-    tls = False if settings.host in _LOOPBACK else ssl.create_default_context()
-    pool = asyncpg.create_pool(
-        host=settings.host,
-        port=settings.port,
-        database=settings.database,
-        user=settings.user,
-        password=password,
-        ssl=tls,
-        min_size=0,
-        max_size=3,
-        timeout=10,
-        command_timeout=300,
-    )
-    try:
-        await pool
-    except (asyncpg.PostgresError, OSError, TimeoutError) as exc:
-        raise translated(exc, settings) from exc
+    """The table while the block runs; `token` serves settings without a password."""
+    pool = await open_pool(settings, token, CONNECTIONS)
     try:
         yield Table(pool, settings, collection)
     finally:

@@ -34,7 +34,7 @@ class Backends:
         self._settings = settings
         self._clients: dict[str, ChatCompletions] = {}
         self._chains: dict[str, FailOver] = {}
-        self._embeddings: dict[tuple[str, int | None], EmbeddingsModel] = {}
+        self._embeddings: dict[tuple[str, int | None, float], EmbeddingsModel] = {}
         self._retrievers: dict[str, Retriever] = {}
         self._credentials: dict[IdentitySettings, SharedTokens] = {}
 
@@ -86,8 +86,8 @@ class Backends:
         dimensions: int | None,
         retry_seconds: float = RETRY_SECONDS,
     ) -> "EmbeddingsModel":
-        """A connection's embeddings model; the first one's `retry_seconds` count."""
-        key = connection.name, dimensions
+        """A connection's embeddings model."""
+        key = connection.name, dimensions, retry_seconds
         embeddings = self._embeddings.get(key)
         if embeddings is None:
             token = partial(self.token, connection) if connection.signs_in else None

@@ -3,16 +3,20 @@
 https://learn.microsoft.com/azure/ai-foundry/openai/reference#embeddings
 """
 
+import asyncio
 import base64
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from local.simulator.errors import ServiceError, openai_error
 from local.simulator.models import Model
 from local.simulator.tokens import count_tokens
 from local.simulator.vectors import vector_of
+
+if TYPE_CHECKING:
+    from local.minilm import MiniLm
 
 MAX_INPUTS = 2048
 MAX_INPUT_TOKENS = 8192
@@ -65,9 +69,26 @@ def read_embeddings(body: Mapping[str, Any], model: Model) -> EmbeddingsCall:
     return EmbeddingsCall(texts, _dimensions(body, model), form == "base64", sum(counts))
 
 
-def hashed(call: EmbeddingsCall) -> list[list[float]]:
-    """Vectors without a model."""
-    return [vector_of(text, call.dimensions) for text in call.texts]
+class Vectors:
+    """What makes the vectors: hashing, or the real model, which is loaded when first asked for."""
+
+    def __init__(self) -> None:
+        self._minilm: MiniLm | None = None
+        self._loading = asyncio.Lock()
+
+    async def of(self, call: EmbeddingsCall, model: Model) -> list[list[float]]:
+        """Raises `ServiceError` 404 where the real model is not installed."""
+        if model.kind != "minilm":
+            return [vector_of(text, call.dimensions) for text in call.texts]
+        async with self._loading:
+            if self._minilm is None:
+                from local.minilm import MiniLm, NotInstalled
+
+                try:
+                    self._minilm = await asyncio.to_thread(MiniLm)
+                except NotInstalled as exc:
+                    raise openai_error(str(exc), status=404) from exc
+        return await asyncio.to_thread(self._minilm.embed, call.texts)
 
 
 def embeddings_body(

@@ -5,7 +5,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Never
+from typing import Any, Never
 
 from aiohttp import web
 
@@ -16,12 +16,7 @@ from local.simulator.behaviour import Behaviour, FilteredPrompt, Html, StatusCod
 from local.simulator.chunks import Azure, Dialect, Header, OpenAI, encode
 from local.simulator.directives import take_directives
 from local.simulator.documents import Library
-from local.simulator.embeddings import (
-    EmbeddingsCall,
-    embeddings_body,
-    hashed,
-    read_embeddings,
-)
+from local.simulator.embeddings import Vectors, embeddings_body, read_embeddings
 from local.simulator.headers import response_headers
 from local.simulator.journal import Entry, Journal
 from local.simulator.mistral_chunks import Mistral
@@ -45,9 +40,6 @@ from local.simulator.styles import (
     unknown_model_of,
 )
 from local.simulator.tokens import count_prompt
-
-if TYPE_CHECKING:
-    from local.minilm import MiniLm
 
 _MAX_BODY = 32 * 1024 * 1024
 _EMBEDDINGS_PATHS: Mapping[str, Style] = {
@@ -106,8 +98,7 @@ class Service:
         self.journal = Journal()
         self._options = options
         self._library = library
-        self._minilm: MiniLm | None = None
-        self._loading = asyncio.Lock()
+        self._vectors = Vectors()
 
     def application(self) -> web.Application:
         """Make the application; the control API is added by `control.add_routes`."""
@@ -212,23 +203,10 @@ class Service:
         _refuse(behaviours, style)
         entry.finish("stop")
         return web.Response(
-            body=encode(embeddings_body(call, await self._vectors(call, model), model.name)),
+            body=encode(embeddings_body(call, await self._vectors.of(call, model), model.name)),
             content_type="application/json",
             headers=response_headers(style, self._options.region, named),
         )
-
-    async def _vectors(self, call: EmbeddingsCall, model: Model) -> list[list[float]]:
-        if model.kind != "minilm":
-            return hashed(call)
-        async with self._loading:
-            if self._minilm is None:
-                from local.minilm import MiniLm, NotInstalled
-
-                try:
-                    self._minilm = await asyncio.to_thread(MiniLm)
-                except NotInstalled as exc:
-                    raise errors.openai_error(str(exc), status=404) from exc
-        return await asyncio.to_thread(self._minilm.embed, call.texts)
 
     async def _answer(self, request: web.Request, style: Style, entry: Entry) -> web.StreamResponse:
         raw = await request.read()

@@ -5,10 +5,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from shared.messages import Document, Filter, FilterValue
-from shared.messages import SearchMode as Mode
-
-__all__ = ("Embeddings", "Filter", "FilterValue", "Mode", "Query", "Retriever")
+from shared.messages import Document, Filter, SearchMode
 
 
 class Query(Struct, frozen=True, kw_only=True):
@@ -18,7 +15,7 @@ class Query(Struct, frozen=True, kw_only=True):
     """What is looked for; never empty."""
     top_k: int
     """How many documents at most."""
-    mode: Mode = "hybrid"
+    mode: SearchMode = "hybrid"
     min_score: float | None = None
     """The least cosine similarity, -1..1, of what is found by meaning; what is found by its words
     alone is there whatever its similarity. None: no least one."""

@@ -1,12 +1,9 @@
 """Documents in PostgreSQL with pgvector: by meaning, by words, or by both.
 
-Made for serverless use: few connections an instance, opened when needed and let go when idle,
-nothing kept on them, so that PgBouncer may stand between (no prepared statements, no settings that
-outlive a transaction).
+Made for serverless use: few connections an instance, opened when needed and let go when idle.
 """
 
 import asyncio
-import ssl
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +11,7 @@ from shared.errors import ChatError, Misconfigured
 from shared.messages import Document
 from shared.retrieval.base import Embeddings, Query
 from shared.retrieval.postgres_errors import is_lost, translated
+from shared.retrieval.postgres_pool import CONNECT_SECONDS, TokenSource, open_pool
 from shared.retrieval.postgres_sql import (
     LAYOUT,
     Layout,
@@ -27,13 +25,7 @@ from shared.settings import PostgresSettings
 if TYPE_CHECKING:
     import asyncpg
 
-type TokenSource = Callable[[], Awaitable[str]]
-"""Gives the identity's token, which is the password of every new connection."""
-
-CONNECT_SECONDS = 5.0
 STATEMENT_SECONDS = 8.0
-IDLE_SECONDS = 60.0
-_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _VECTOR_TYPES = ("vector", "halfvec")
 
 
@@ -138,30 +130,11 @@ class PostgresRetriever:
 
     async def _open(self) -> "asyncpg.Pool[asyncpg.Record]":
         if self._pool is None:
-            import asyncpg
-
             async with self._opening:
                 if self._pool is None:
-                    settings = self._settings
-                    self._pool = await asyncpg.create_pool(
-                        host=settings.host,
-                        port=settings.port,
-                        database=settings.database,
-                        user=settings.user,
-                        password=settings.password or self._fresh_token,
-                        ssl=_tls(settings.host),
-                        min_size=0,
-                        max_size=settings.max_connections,
-                        max_inactive_connection_lifetime=IDLE_SECONDS,
-                        statement_cache_size=0,
-                        timeout=CONNECT_SECONDS,
-                        reset=_nothing,
-                    )
+                    most = self._settings.max_connections
+                    self._pool = await open_pool(self._settings, self._token, most)
         return self._pool
-
-    async def _fresh_token(self) -> str:
-        assert self._token is not None
-        return await self._token()
 
     async def _read_layout(
         self, connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
@@ -231,12 +204,3 @@ def _document(row: Any) -> Document:
 def _sendable(text: str) -> str:
     """Text that PostgreSQL takes: it has neither NUL nor halves of surrogate pairs."""
     return text.replace("\0", " ").encode("utf-8", "replace").decode()
-
-
-def _tls(host: str) -> ssl.SSLContext | bool:
-    """Certificates are checked everywhere but on this machine."""
-    return False if host in _LOOPBACK else ssl.create_default_context()
-
-
-async def _nothing(connection: Any) -> None:
-    """Nothing is kept on a connection, so that there is nothing to take back."""

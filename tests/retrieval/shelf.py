@@ -27,7 +27,7 @@ async def connected(servers: Servers, database: str) -> AsyncIterator[Any]:
 async def new_table(servers: Servers, database: str, **settings: str) -> None:
     """The table as ingestion makes it, empty."""
     _, retriever = settings_of(servers.environment(database, **settings))
-    async with opened(retriever, retriever.password or "", "c") as table:
+    async with opened(retriever, None, "c") as table:
         await table.ensure(retriever.dimensions or DIMENSIONS)
 
 
