@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from ingestion.chunks import Naming
-from ingestion.reading import MAX_BYTES
+from ingestion.reading import MAX_BYTES, Unreadable
 from ingestion.run import Report, Run
 from ingestion.table import opened
 from shared.backends import Backends
@@ -35,7 +35,13 @@ class Filling:
 async def fill(
     filling: Filling, settings: Settings, progress: Callable[[int, int], None] = lambda *_: None
 ) -> tuple[Report, int]:
-    """What was done, and the tokens that it took. Raises `ChatError` and `Busy`."""
+    """What was done, and the tokens that it took. Raises `ChatError`, `Busy` and `Unreadable`."""
+    if filling.prune and not filling.files:
+        # A disk that is not mounted looks like this, and nobody meant to remove it all.
+        raise Unreadable(
+            "There is no file that can be read, so that the whole collection "
+            f"{filling.collection} would go: nothing was changed."
+        )
     retriever = settings.retriever(filling.retriever)
     if not isinstance(retriever, PostgresSettings):
         raise Misconfigured(

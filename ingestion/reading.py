@@ -4,12 +4,16 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 MAX_BYTES = 50_000_000
 _DROPPED = ("script", "style", "template", "noscript", "iframe", "object", "svg", "nav", "form")
 _FRONT_MATTER = re.compile(r"---[ \t]*\n(.*?\n)---[ \t]*\n", re.DOTALL)
 """Settings of a site's generator at the top of a page, which nobody reads there."""
 _TITLE = re.compile(r"^title:[ \t]*(\S.*)$", re.MULTILINE)
+_HIDDEN = re.compile(r"(^(```|~~~).*?^\2|`[^`\n]+`)|<!--.*?-->", re.DOTALL | re.MULTILINE)
+"""Comments, which no reader sees; in code they are text, and stay."""
+_UNSEEN = re.compile(r"(?:display\s*:\s*none|visibility\s*:\s*hidden)\b", re.IGNORECASE)
 _BLANK_LINES = re.compile(r"\n{3,}")
 
 
@@ -54,7 +58,7 @@ def files_in(
     """Every file of a kind that can be read below the paths, by its path below `root`, in order.
 
     Links that lead out of the root are not followed. Raises `Unreadable` for a path that is not
-    there, or not below the root.
+    there, not below the root, or cannot be looked into.
     """
     root = root.resolve()
     patterns = tuple(exclude)
@@ -64,7 +68,7 @@ def files_in(
             raise Unreadable(f"{path}: there is no such file or folder")
         if not path.resolve().is_relative_to(root):
             raise Unreadable(f"{path} is not below the root, {root}: name another --root")
-        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+        for file in _below(path) if path.is_dir() else [path]:
             real = file.resolve()
             if not real.is_file() or file.suffix.lower() not in READERS:
                 continue
@@ -76,6 +80,17 @@ def files_in(
     yield from sorted(found.items())
 
 
+def _below(folder: Path) -> Iterator[Path]:
+    """Everything in it. Raises `Unreadable` for a folder that cannot be looked into: what is in it
+    would seem to be gone."""
+
+    def fail(error: OSError) -> NoReturn:
+        raise Unreadable(f"{error.filename}: {error.strerror}") from error
+
+    for parent, _, names in folder.walk(on_error=fail):
+        yield from (parent / name for name in names)
+
+
 def _text(file: Path) -> str:
     try:
         text = file.read_bytes().decode("utf-8-sig")
@@ -85,7 +100,7 @@ def _text(file: Path) -> str:
 
 
 def _markdown(file: Path) -> Reading:
-    text = _text(file)
+    text = _HIDDEN.sub(lambda found: found[1] or "", _text(file))
     if (front := _FRONT_MATTER.match(text)) is None:
         return Reading(None, (Page(text),))
     title = _TITLE.search(front[1])
@@ -102,6 +117,9 @@ def _html(file: Path) -> Reading:
         element.decompose()
     for element in soup.select("[hidden], [aria-hidden=true]"):
         element.decompose()
+    for element in soup.select("[style]"):
+        if not element.decomposed and _UNSEEN.search(str(element["style"])):
+            element.decompose()
     body = soup.find("main") or soup.body or soup
     converter = MarkdownConverter(heading_style="ATX", strip=["a", "img"])
     text = converter.convert_soup(body)  # type: ignore[no-untyped-call, unused-ignore]
@@ -112,7 +130,6 @@ def _pdf(file: Path) -> Reading:
     import logging
 
     from pypdf import PdfReader
-    from pypdf.errors import PyPdfError
 
     logging.getLogger("pypdf").setLevel(logging.ERROR)  # it warns of every oddity of every file
     try:
@@ -124,7 +141,9 @@ def _pdf(file: Path) -> Reading:
             Page(page.extract_text().replace("\0", " "), f"page={n}", f"page {n}")
             for n, page in enumerate(reader.pages, 1)
         )
-    except (PyPdfError, ValueError, KeyError, TypeError) as exc:
+    except Unreadable:
+        raise
+    except Exception as exc:  # a broken file breaks the library in ways of its own
         raise Unreadable(f"it is no PDF that can be read ({type(exc).__name__})") from exc
     if not any(page.text.strip() for page in pages):
         raise Unreadable("it holds no text: scanned pages need a text layer first")

@@ -76,9 +76,12 @@ class Run:
             for task in asyncio.as_completed(waiting):
                 done += await task
                 self.progress(done, len(files))
-        finally:
+        except asyncio.CancelledError:
             for left in waiting:
                 left.cancel()
+            raise
+        finally:
+            # Where one is refused, the others are paid for already, and are written.
             await asyncio.gather(*waiting, return_exceptions=True)
         if self.prune:
             await self._prune(held.keys() - {source for source, _ in files}, held, report)

@@ -19,6 +19,11 @@ INDEXED = 2000
 CONNECTIONS = 3
 """One holds the lock of the collection, the others write."""
 
+_EXTENSION = """
+SELECT n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
+WHERE e.extname = 'vector'
+"""
+
 type Connection = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
 
 
@@ -48,7 +53,8 @@ class Table:
                 # Two that come at once would both make it.
                 await connection.execute("SELECT pg_advisory_xact_lock(hashtext($1))", self._name)
                 await connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
-                await connection.execute(_made(self._settings, dimensions))
+                schema = await connection.fetchval(_EXTENSION)
+                await connection.execute(_made(self._settings, dimensions, schema))
 
     async def fingerprints(self) -> dict[str, dict[str, str]]:
         """What the collection holds: by source, the fingerprint of every id."""
@@ -75,7 +81,7 @@ class Table:
         names += ["collection", "source", "fingerprint"]
         changed = ", ".join(f"{quoted(name)} = excluded.{quoted(name)}" for name in names[1:])
         kinds = {columns.embedding: "real[]", columns.metadata: "text"}
-        casts = {columns.embedding: self._vector_cast(vectors), columns.metadata: "::jsonb"}
+        casts = {columns.metadata: "::jsonb"}  # a vector is made of the numbers as it is assigned
         values = ", ".join(
             f"${n}::{kinds.get(name, 'text')}{casts.get(name, '')}"
             for n, name in enumerate(names, 1)
@@ -119,9 +125,6 @@ class Table:
         values += [value for name, value in optional if name]
         values += [row.metadata] if columns.metadata else []
         return [*values, self._collection, row.source, row.fingerprint]
-
-    def _vector_cast(self, vectors: Sequence[array[float]]) -> str:
-        return f"::{_vector_type(len(vectors[0]))}" if vectors else ""
 
     async def _check(self, connection: Connection, dimensions: int) -> None:
         sql = (
@@ -183,9 +186,10 @@ def _vector_type(dimensions: int) -> str:
     return "vector" if dimensions <= INDEXED else "halfvec"
 
 
-def _made(settings: PostgresSettings, dimensions: int) -> str:
+def _made(settings: PostgresSettings, dimensions: int, schema: str) -> str:
+    """`schema`: where the extension is, which need not be on the search path."""
     columns, kind = settings.columns, _vector_type(dimensions)
-    table = table_name(settings)
+    table, there = table_name(settings), quoted(schema)
     made: Mapping[str | None, str] = {
         columns.id: "text PRIMARY KEY",
         "collection": "text NOT NULL",
@@ -195,13 +199,13 @@ def _made(settings: PostgresSettings, dimensions: int) -> str:
         columns.content: "text NOT NULL",
         columns.metadata: "jsonb NOT NULL DEFAULT '{}'",
         "fingerprint": "text NOT NULL",
-        columns.embedding: f"{kind}({dimensions}) NOT NULL",
+        columns.embedding: f"{there}.{kind}({dimensions}) NOT NULL",
         columns.search: f"tsvector GENERATED ALWAYS AS ({_words(settings)}) STORED",
         "updated": "timestamptz NOT NULL DEFAULT now()",
     }
     fields = ", ".join(f"{quoted(name)} {type_}" for name, type_ in made.items() if name)
     indexes = [
-        f"hnsw ({quoted(columns.embedding)} {kind}_cosine_ops)",
+        f"hnsw ({quoted(columns.embedding)} {there}.{kind}_cosine_ops)",
         "btree (collection, source)",
     ]
     if columns.search:

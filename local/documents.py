@@ -7,7 +7,7 @@ from typing import Any
 
 from ingestion.filling import Filling
 from ingestion.filling import fill as fill_table
-from ingestion.reading import files_in
+from ingestion.reading import Unreadable, files_in
 from local.parts import say
 from local.postgres import Postgres
 from shared.errors import ChatError
@@ -47,14 +47,12 @@ def environment(root: Path, state: Path, postgres: Postgres) -> dict[str, str]:
 
 async def fill(root: Path, values: Mapping[str, str], address: str) -> None:
     """Bring the documents to the table, and say so; `address`: the page's."""
-    filling = Filling(
-        retriever=RETRIEVER,
-        files=list(files_in((root / "README.md", root / "docs"), root)),
-        base_url=f"{address}/api/local/documents/",
-    )
     try:
+        files = list(files_in((root / "README.md", root / "docs"), root))
+        base_url = f"{address}/api/local/documents/"
+        filling = Filling(retriever=RETRIEVER, files=files, base_url=base_url)
         report, _ = await fill_table(filling, Settings(values))
-    except ChatError as error:
+    except (ChatError, Unreadable) as error:
         say("search", f"without documents: {error}")
         return
     chunks = report.new + report.changed + report.unchanged

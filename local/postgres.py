@@ -80,13 +80,8 @@ def _command(programs: Path, data: Path, port: int, settings: tuple[str, ...]) -
 @contextmanager
 def _data(folder: Path | None) -> Iterator[Path]:
     """Where the data are: a folder of their own, of which only the parent must be there."""
-    if folder is not None and not _is_root():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        yield folder
-        return
-    if folder is not None:  # the unprivileged user may not get there
-        name = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
-        yield Path(tempfile.gettempdir()) / f"chat-postgres-{name}"
+    if folder is not None:
+        yield data_of(folder)
         return
     made = Path(tempfile.mkdtemp(prefix="chat-postgres-"))
     if _is_root():
@@ -97,6 +92,15 @@ def _data(folder: Path | None) -> Iterator[Path]:
         shutil.rmtree(made, ignore_errors=True)
 
 
+def data_of(folder: Path) -> Path:
+    """Where the data of a folder are; as root elsewhere, where the unprivileged user gets to."""
+    if not _is_root():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        return folder
+    name = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"chat-postgres-{name}"
+
+
 def _initialised(data: Path) -> Path:
     """Makes the data's folder where there is none; returns where the programs are.
 
@@ -105,14 +109,16 @@ def _initialised(data: Path) -> Path:
     programs = _programs()
     if (data / "PG_VERSION").exists():
         return programs
-    data.mkdir(exist_ok=True)
+    making = data.with_name(f"{data.name}.new")  # so that one that was broken off is made anew
+    shutil.rmtree(making, ignore_errors=True)
+    making.mkdir()
     if _is_root():
-        shutil.chown(data, _NOBODY)
+        shutil.chown(making, _NOBODY)
     with tempfile.NamedTemporaryFile("w", suffix=".txt", delete=False) as file:
         file.write(PASSWORD)
     if _is_root():
         shutil.chown(file.name, _NOBODY)
-    argv = [*_as_nobody(), str(programs / "initdb"), "-D", str(data), "-U", USER]
+    argv = [*_as_nobody(), str(programs / "initdb"), "-D", str(making), "-U", USER]
     argv += ["--encoding=UTF8", "--locale=C", "--auth=scram-sha-256", f"--pwfile={file.name}"]
     try:
         done = subprocess.run(
@@ -122,6 +128,12 @@ def _initialised(data: Path) -> Path:
         os.unlink(file.name)
     if done.returncode:
         raise ChildFailed(f"PostgreSQL's initdb failed: {done.stderr.strip()[-2000:]}")
+    try:
+        if data.exists():  # a folder that was made for it: only an empty one goes
+            data.rmdir()
+        making.rename(data)
+    except OSError as exc:
+        raise ChildFailed(f"PostgreSQL's data cannot be put into {data}: {exc.strerror}") from exc
     return programs
 
 

@@ -105,7 +105,7 @@ def _browser(options: Options) -> Count:
 
 def _driver(options: Options) -> Count:
     try:
-        print(libltdl.ensure())
+        print(libltdl.ensure(ROOT / ".local" / "libltdl"))
     except libltdl.NoLibrary as error:
         print(error)
         return Count(failed=1)

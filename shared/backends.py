@@ -4,7 +4,7 @@ Their number is bounded by what the settings list. Nothing heavy is imported wit
 """
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Self
 
 from shared.errors import (
     Misconfigured,
@@ -21,6 +21,8 @@ from shared.settings import Connection, IdentitySettings, PostgresSettings, Sett
 from shared.settings.retrievers import POSTGRESQL_SCOPE
 
 if TYPE_CHECKING:
+    from azure.core.credentials import AccessToken
+
     from shared.history.sql.rows import SqlRows
     from shared.models.completions import ChatCompletions
     from shared.models.embeddings import EmbeddingsModel
@@ -78,7 +80,8 @@ class Backends:
             return PostgresRetriever(settings, embeddings, token)
         from shared.retrieval.azure_search import SearchRetriever
 
-        return SearchRetriever(settings, embeddings, self.credential(settings.identity))
+        credential = _Guarded(self.credential(settings.identity), settings.setting("credential"))
+        return SearchRetriever(settings, embeddings, credential)
 
     def embeddings(
         self,
@@ -158,3 +161,26 @@ class Backends:
             await client.aclose()
         for credential in self._credentials.values():
             await credential.aclose()
+
+
+class _Guarded:
+    """A credential for an SDK, whose failure is this app's error: the SDK passes it on as it is."""
+
+    def __init__(self, tokens: SharedTokens, setting: str) -> None:
+        self._tokens = tokens
+        self._setting = setting
+
+    async def get_token(self, *scopes: str, **options: Any) -> "AccessToken":
+        try:
+            return await self._tokens.get_token(*scopes, **options)
+        except IdentityUnavailable as exc:
+            raise RetrievalUnavailable(f"{exc.message} Look at {self._setting}.") from exc
+
+    async def close(self) -> None:
+        """It belongs to others as well, and who opened it closes it."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        pass

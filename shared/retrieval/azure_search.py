@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from shared.errors import ChatError, Misconfigured, RetrievalUnavailable
 from shared.messages import Document, Filter, FilterValue
 from shared.retrieval.base import Embeddings, Query
+from shared.retrieval.text import sendable
 from shared.settings import SearchSettings
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class SearchRetriever:
                 "minScore works with the mode vector only: Azure AI Search tells no similarity of "
                 "what a hybrid search finds."
             )
-        text = query.text.strip()
+        text = sendable(query.text).strip()
         if not text:
             return ()
         vector = None

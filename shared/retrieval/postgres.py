@@ -20,6 +20,7 @@ from shared.retrieval.postgres_sql import (
     search,
     table_name,
 )
+from shared.retrieval.text import sendable
 from shared.settings import PostgresSettings
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class PostgresRetriever:
                 f"{self._settings.setting('metadataColumn')} says that the table has none, so "
                 "that a filter has nothing to look at."
             )
-        text = _sendable(query.text)
+        text = sendable(query.text)
         if not text.strip():
             return ()
         vector = None
@@ -199,8 +200,3 @@ def _document(row: Any) -> Document:
         content=row["content"] or "",
         score=row["score"],
     )
-
-
-def _sendable(text: str) -> str:
-    """Text that PostgreSQL takes: it has neither NUL nor halves of surrogate pairs."""
-    return text.replace("\0", " ").encode("utf-8", "replace").decode()

@@ -321,6 +321,28 @@ async def test_a_server_that_is_not_there_is_told_soon(schema: str) -> None:
             await rows.ready()
 
 
+async def test_what_is_refused_in_a_transaction_leaves_none_open(
+    postgres: Postgres, database: Any
+) -> None:
+    pool = SqlPool(PostgreSql(postgres.url(), "CHAT_SQL"), "CHAT_SQL")
+
+    def refused(connection: Any) -> None:
+        connection.cursor().execute("BEGIN TRANSACTION")
+        connection.cursor().execute("SELECT 'refused in a transaction'")
+        raise Misconfigured("No.")
+
+    with pytest.raises(Misconfigured):
+        await pool.run(refused)
+    open_ones = (
+        "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction' "
+        "AND query LIKE '%refused in a transaction%'"
+    )
+    async with asyncio.timeout(5):
+        while await database.fetchval(open_ones):  # noqa: ASYNC110  # the server has no event
+            await asyncio.sleep(0.01)
+    await pool.aclose()
+
+
 async def test_a_pool_that_is_closed_keeps_nothing(postgres: Postgres) -> None:
     pool = SqlPool(PostgreSql(postgres.url(), "CHAT_SQL"), "CHAT_SQL")
     assert await pool.run(lambda connection: connection.cursor().rowcount) == -1

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ingestion.__main__ import main
+from ingestion.reading import Unreadable
 from ingestion.table import Busy, opened
 from shared.errors import Misconfigured, ModelRefused
 from tests.ingestion.conftest import Library
@@ -123,6 +124,25 @@ async def test_a_file_that_cannot_be_read_keeps_what_it_had_and_others_go_on(
     assert "e.html: it is nested too deeply" in told
     assert "d.md: it has 30,000 bytes, more than --max-bytes 20,000" in told
     assert [row[2] for row in await library.rows()] == ["First.", "Second."]
+
+
+async def test_an_empty_folder_empties_nothing(library: Library) -> None:
+    file = library.write("a.md", "# A\n\nFirst.")
+    await library.ingest()
+    file.unlink()
+    with pytest.raises(Unreadable, match="the whole collection default would go"):
+        await library.ingest()
+    assert len(await library.rows()) == 1
+
+
+async def test_the_extension_may_be_elsewhere(library: Library) -> None:
+    await library.fetch("CREATE SCHEMA ext")
+    await library.fetch("CREATE EXTENSION vector SCHEMA ext")
+    library.write("a.md", "# A\n\nFirst.")
+    assert await library.ingest() == 0
+    library.write("a.md", "# A\n\nSecond.")
+    assert await library.ingest() == 0
+    assert [row[2] for row in await library.rows()] == ["Second."]
 
 
 async def test_a_busy_service_is_asked_again(library: Library) -> None:

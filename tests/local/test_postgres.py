@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 
 from local.ports import HOST
-from local.postgres import Postgres, running_postgres
+from local.postgres import Postgres, data_of, running_postgres
 
 
 async def _ask(postgres: Postgres, sql: str) -> object:
@@ -32,6 +32,17 @@ async def test_a_folder_keeps_the_data_and_a_taken_port_is_left(tmp_path: Path):
             assert other.port != postgres.port
     async with running_postgres(folder) as postgres:
         assert await _ask(postgres, "SELECT n FROM kept") == 7
+
+
+async def test_data_whose_making_was_broken_off_are_made_anew(tmp_path: Path):
+    folder = tmp_path / "postgres"
+    data = data_of(folder)
+    unfinished = data.with_name(f"{data.name}.new")
+    unfinished.mkdir()
+    (unfinished / "PG_VERSION").write_text("18")
+    async with running_postgres(folder) as postgres:
+        assert await _ask(postgres, "SELECT 1") == 1
+    assert not unfinished.exists()
 
 
 async def test_nobody_enters_without_the_password():

@@ -71,10 +71,11 @@ async def probe(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> A
         running_search(certificate, documents, filterable) as service,
     ):
         settings = servers.environment("none") | {
-            "CHAT_RETRIEVERS": "S LOST OTHER DOWN",
+            "CHAT_RETRIEVERS": "S LOST OTHER NOBODY DOWN",
             **_settings("S", service.url),
             **_settings("LOST", service.url, index="elsewhere"),
             **_settings("OTHER", service.url, titleColumn="name"),
+            **_settings("NOBODY", service.url, clientId="not-there"),
             **_settings("DOWN", f"https://127.0.0.1:{next(free_ports())}"),
         }
         process = await asyncio.create_subprocess_exec(
@@ -153,6 +154,7 @@ async def test_a_filter(probe: Probe, wanted: dict[str, Any], right: set[str]) -
         ({"retriever": "LOST"}, "misconfigured", "LOST__index: the service has no index elsewhere"),
         ({"retriever": "OTHER"}, "misconfigured", "names of its fields"),
         ({"retriever": "DOWN"}, "retrieval_unavailable", "look at DOWN__endpoint"),
+        ({"retriever": "NOBODY"}, "retrieval_unavailable", "Look at NOBODY__credential"),
         ({"filter": {"secret": "x"}}, "misconfigured", "filterable"),
     ],
 )
@@ -184,7 +186,7 @@ async def test_what_the_service_answers(probe: Probe, status: int, code: str, wo
 
 
 async def test_whatever_is_looked_for(probe: Probe) -> None:
-    for text in ("", " ", "* OR 1", '"', "办公室", "x" * 3000):
+    for text in ("", " ", "\0", "\ud800x", "* OR 1", '"', "办公室", "x" * 3000):
         found = await probe.ask(text=text, top_k=2)
         assert isinstance(found, list), found
 

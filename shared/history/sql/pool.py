@@ -94,8 +94,11 @@ class SqlPool:
                 if time.monotonic() > until:  # nobody waits for it any more
                     raise StoreUnavailable(f"{self._setting}: others write to the same.") from exc
                 continue
-            except (Conflict, ChatError):
+            except Conflict:
                 self._keep(connection)
+                raise
+            except ChatError:  # it may have left a transaction open, and its locks
+                _close(connection)
                 raise
             except Uncertain as exc:
                 _close(connection)
