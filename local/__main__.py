@@ -28,6 +28,9 @@ MODULES = {
     "chaos": "chaos",
     "ingest": "ingestion",
     "retrieval": "benchmarks.retrieval",
+    "lock": "local.pins",
+    "package": "local.package",
+    "doctor": "local.doctor",
 }
 USAGE = """\
 usage: python -m local <command> [options]
@@ -39,6 +42,9 @@ usage: python -m local <command> [options]
   chaos    set up, run turns under faults, judge each of them      (--help: its options)
   ingest   set up, fill a retriever's table from files              (--help: its options)
   retrieval set up, measure how well documents are found
+  doctor   set up, find out what is wrong with an app and its settings (--help)
+  package  set up, build what is deployed, with all that it needs   (--help: its options)
+  lock     set up, pin every package anew, with hashes             (--help: its options)
   setup    set up only
 """
 NO_PYTHON = """\

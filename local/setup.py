@@ -22,6 +22,7 @@ CLIENTS = "clients"
 MINILM = "minilm"
 """The same of the embeddings model."""
 NODE_MAJOR = 20
+WANTED_PYTHON = "3.13"
 NODE_ADVICE = (
     f"Get Node.js {NODE_MAJOR} or newer from https://nodejs.org/ (Windows: winget install "
     f"OpenJS.NodeJS.LTS, macOS: brew install node), then run this command again."

@@ -30,5 +30,5 @@ def test_what_it_needs_is_pinned_and_in_its_requirements():
     assert all("==" in line for line in pinned)
     constraints = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
     assert not set(pinned) - set(constraints)
-    development = (ROOT / "requirements-dev.txt").read_text("utf-8").splitlines()
+    development = (ROOT / "requirements-dev.in").read_text("utf-8").splitlines()
     assert "-r console/requirements.txt" in development
