@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from msgspec import Raw, Struct
 
-from shared.messages import Document, FinishReason, Usage
+from shared.messages import Document, FinishReason, ModelService, Usage
 
 _POSITION = re.compile(r"([0-9]{1,9})\.([0-9]{1,9})", re.ASCII)
 
@@ -136,6 +136,7 @@ class Answering(Struct, frozen=True):
     """
 
     model: str
+    service: ModelService | None = None
 
 
 type TextEvent = Reasoning | Delta

@@ -46,6 +46,14 @@ class Caller(Struct, frozen=True):
     owner: str | None = None
 
 
+class ModelService(Struct, frozen=True):
+    """Who a model is asked at. `provider`: by the name that OpenTelemetry's conventions give it."""
+
+    provider: str
+    address: str
+    port: int
+
+
 class Message(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One message of a caller's own `history`."""
 

@@ -9,6 +9,7 @@ import gc
 import logging
 import time
 from collections.abc import Coroutine
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,9 @@ from shared.protocols.encoding import HEARTBEAT_SECONDS
 from shared.retrieval.base import Retriever
 from shared.settings import Connection, Settings
 from shared.shutdown import before_sigterm
+from shared.telemetry.facts import NoTelemetry, Telemetry
+from shared.telemetry.observed import observed
+from shared.telemetry.recorder import Recorder, Sink
 from shared.turns.budget import Budget
 from shared.turns.turn import Bounds
 from shared.turns.turns import TurnLimits, Turns
@@ -71,7 +75,8 @@ class Services:
 
     @cached_property
     def store(self) -> HistoryStore:
-        return Store(self.rows)
+        store: HistoryStore = Store(self.rows)
+        return observed(store, self.telemetry) if self._recorder else store
 
     @cached_property
     def rows(self) -> Rows:
@@ -108,7 +113,13 @@ class Services:
             ),
             _now,
             self.budget,
+            self.telemetry,
         )
+
+    @cached_property
+    def telemetry(self) -> Telemetry:
+        """Who is told of requests and turns; where no destination is set, nobody."""
+        return self._recorder or NoTelemetry()
 
     def caller(self, principals: list[str]) -> Caller:
         """Who calls, by the values of the platform's header. Raises `Unauthenticated`."""
@@ -129,6 +140,7 @@ class Services:
             )
         connection, model = self._asked(action, request)
         prompt = make_prompt(action, request, model, self.settings.limits)
+        prompt = replace(prompt, service=connection.service)
         retrieval = prompt.retrieval
         retriever = self.backends.retriever(retrieval.retriever) if retrieval else None
         return prompt, self.backends.model(connection), retriever
@@ -160,6 +172,8 @@ class Services:
         """Begin nothing any more; what runs gets its last checkpoint, and ends `incomplete`."""
         if "turns" in self.__dict__:
             await self.turns.aclose()
+        if "_recorder" in self.__dict__ and self._recorder is not None:
+            await asyncio.to_thread(self._recorder.close)
 
     async def aclose(self) -> None:
         """Stop all turns and what runs in the background, and close every connection."""
@@ -175,6 +189,35 @@ class Services:
         self._background.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.warning("Work in the background failed", exc_info=error)
+
+    @cached_property
+    def _recorder(self) -> Recorder | None:
+        """Facts wait in it until `_warm` has imported what sends them."""
+        try:
+            wanted = self.settings.telemetry
+        except Misconfigured as exc:
+            logger.warning("There is no telemetry: %s", exc.message)
+            return None
+        if wanted is None:
+            return None
+        return Recorder(self._open_sink, content=wanted.content, logs=wanted.logs)
+
+    def _open_sink(self) -> Sink:
+        from shared.telemetry.exporters import open_telemetry
+
+        wanted = self.settings.telemetry
+        assert wanted is not None, "who records has somewhere to tell it"
+        return open_telemetry(wanted, self._store_system, self._running_turns)
+
+    @property
+    def _store_system(self) -> str:
+        """By OpenTelemetry's name where it has one."""
+        if (sql := self.settings.sql) is None:
+            return "azure.table_storage"
+        return "postgresql" if sql.is_postgresql else "microsoft.sql_server"
+
+    def _running_turns(self) -> int:
+        return self.turns.running if "turns" in self.__dict__ else 0
 
     def _asked(self, action: Action, request: ChatRequest) -> tuple[Connection, str]:
         """Which connection and model a request goes to. Raises `Misconfigured`."""
@@ -225,7 +268,7 @@ class Services:
         """All that the other checks did not read: a wrong one is told before a caller meets it."""
         settings = self.settings
         _ = settings.auth, settings.limits, settings.allowance, settings.allowed_origins
-        _ = settings.retention_days
+        _ = settings.retention_days, settings.telemetry
         for name in settings.connection_names:
             settings.chain(settings.connection(name))
         for name in settings.retriever_names:
@@ -249,6 +292,11 @@ class Services:
             await self._probe()
         except Exception:
             logger.warning("Warming up failed; the first request will say why.", exc_info=True)
+        try:
+            if self._recorder is not None:
+                await asyncio.to_thread(self._recorder.start)
+        except Exception:
+            logger.warning("There is no telemetry: it could not be started.", exc_info=True)
         # What is loaded now stays: walking the SDKs' types would stop every stream for a tenth of
         # a second, again and again.
         gc.freeze()

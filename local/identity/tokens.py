@@ -16,6 +16,7 @@ RESOURCES = (
     "https://cognitiveservices.azure.com",
     "https://database.windows.net",
     "https://management.azure.com",
+    "https://monitor.azure.com",
     "https://ossrdbms-aad.database.windows.net",
     "https://search.azure.com",
     "https://storage.azure.com",

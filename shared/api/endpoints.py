@@ -21,6 +21,7 @@ from shared.errors import (
 )
 from shared.messages import ID_PATTERN, Caller
 from shared.services import Services
+from shared.telemetry.facts import RequestFacts, begin_call, now
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +54,9 @@ def add_endpoint(
     """
     methods = tuple(work)
 
-    async def handle(req: Request) -> Response:
+    async def handle(req: Request, context: func.Context) -> Response:
+        call = begin_call(name, context.invocation_id, context.trace_context.trace_parent)
+        code: str | None = None
         try:
             if req.method == "OPTIONS":
                 response = Response(status_code=204, headers=SAFE_HEADERS)
@@ -62,12 +65,14 @@ def add_endpoint(
         except ChatError as error:
             if error.status >= 500:
                 logger.warning("%s %s: %s", req.method, name, error.message, exc_info=error)
-            response = refuse(error)
+            response, code = refuse(error), error.code
         except ClientDisconnect:
-            response = Response(status_code=400)
+            response, code = Response(status_code=400), "left"
         except Exception:
             logger.exception("%s %s failed", req.method, name)
-            response = refuse(InternalError("Something went wrong; the backend's log says more."))
+            failure = InternalError("Something went wrong; the backend's log says more.")
+            response, code = refuse(failure), failure.code
+        services.telemetry.record(RequestFacts(call, now(), code))
         for header, value in (SAFE_HEADERS | _cors(req, services, methods, sdk_headers)).items():
             response.headers.setdefault(header, value)
         return response

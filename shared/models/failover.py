@@ -158,7 +158,8 @@ class _Stream:
             candidate = self._asked or await self._choose()
             if candidate is not self._named:
                 self._named = self._asked = candidate
-                return (Answering(candidate.request.model),)
+                service = candidate.client.connection.service
+                return (Answering(candidate.request.model, service),)
             self._asked = None
             events = await self._first_of(candidate)
             if events is not None:

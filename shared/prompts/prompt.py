@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from shared.errors import FieldLocked, InvalidRequest, PayloadTooLarge
-from shared.messages import ChatRequest, Document, ModelRequest
+from shared.messages import ChatRequest, Document, ModelRequest, ModelService
 from shared.prompts.actions import Action, Retrieval
 from shared.prompts.context import NOTHING, Chosen, choose_documents
 from shared.prompts.template import (
@@ -39,6 +39,8 @@ class Prompt:
     """The documents that the caller brought."""
     max_context_tokens: int = 0
     """Of what is retrieved."""
+    service: ModelService | None = None
+    """Who is asked."""
 
     @property
     def result_name(self) -> str:

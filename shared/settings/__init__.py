@@ -20,6 +20,7 @@ from shared.settings.limits import Allowance, Limits, read_allowance, read_limit
 from shared.settings.retrievers import PostgresSettings, Retrievers, SearchSettings
 from shared.settings.sql import Sql, read_sql
 from shared.settings.storage import Storage, read_storage
+from shared.settings.telemetry import TelemetrySettings, read_telemetry
 from shared.settings.values import IdentitySettings, Values
 
 __all__ = (
@@ -38,6 +39,7 @@ __all__ = (
     "Settings",
     "Sql",
     "Storage",
+    "TelemetrySettings",
 )
 
 DEFAULT_SYSTEM_PROMPT = "You are a helpful AI assistant."
@@ -138,6 +140,11 @@ class Settings:
     def allowance(self) -> Allowance | None:
         """The limits that protect the bill; None: there are none, and nothing is counted."""
         return read_allowance(self._values, lambda: self.auth.mode)
+
+    @cached_property
+    def telemetry(self) -> TelemetrySettings | None:
+        """Where traces, metrics and logs go; None: nowhere."""
+        return read_telemetry(self._values)
 
     @cached_property
     def retention_days(self) -> int | None:

@@ -3,10 +3,12 @@
 import re
 from functools import cached_property
 from typing import Literal, get_args
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 
 from shared.errors import Misconfigured
+from shared.messages import ModelService
 from shared.settings.values import ADDRESS, IdentitySettings, Values
 
 COGNITIVE_SERVICES_SCOPE = "https://cognitiveservices.azure.com/.default"
@@ -38,6 +40,13 @@ class Connection(Struct, frozen=True, kw_only=True):
     def signs_in(self) -> bool:
         """Whether it is reached with the identity's token."""
         return self.api_key is None and self.kind in _SIGN_IN
+
+    @property
+    def service(self) -> ModelService:
+        """Who is asked, as operators are told it."""
+        address = urlsplit(self.endpoint)
+        port = address.port or (443 if address.scheme == "https" else 80)
+        return ModelService(_PROVIDERS[self.kind], address.hostname or "", port)
 
     def setting(self, part: str) -> str:
         """The name of the setting that holds this part, such as `endpoint`; for messages."""
@@ -136,6 +145,7 @@ class Connections:
 
 _SIGN_IN = ("azure_openai", "mistral")
 """Kinds that are reached with an identity where there is no key."""
+_PROVIDERS = {"azure_openai": "azure.ai.openai", "openai": "openai", "mistral": "mistral_ai"}
 _EXAMPLES = {
     "azure_openai": "https://RESOURCE.openai.azure.com",
     "openai": "https://api.openai.com/v1",

@@ -27,6 +27,7 @@ from shared.models.base import ChatModel
 from shared.prompts.tokens import estimate_messages
 from shared.turns.buffer import TurnBuffer, Watch, size_in_bytes
 from shared.turns.grounding import Grounding
+from shared.turns.report import Report
 from shared.turns.usage import said_tokens
 from shared.turns.writer import Mail, StillWatched, TurnWriter, Verdict
 
@@ -67,7 +68,8 @@ class Turn:
     A response begins at the first event, and at the latest at `respond_by` (the loop's clock): what
     fails before that is the turn's refusal, with a true HTTP status, and leaves nothing behind.
     `load` tells how many turns the instance runs; `spend` is told what tokens it used, once it has
-    ended. `grounding` finds what the answer rests on, and makes the request of it.
+    ended. `grounding` finds what the answer rests on, and makes the request of it. `report` is what
+    operators are told.
     """
 
     def __init__(
@@ -86,6 +88,7 @@ class Turn:
         load: Callable[[], int],
         spend: Callable[[int], None] | None = None,
         grounding: Grounding | None = None,
+        report: Report | None = None,
     ) -> None:
         self.turn_id = turn_id
         self.digest = digest
@@ -106,6 +109,7 @@ class Turn:
         self._grounding = grounding
         self._asking = grounding is None
         """The model is asked, or about to be."""
+        self._report = report or Report.nowhere()
         self._watchers = 0
         self._responding = asyncio.Event()
         self._refusal: ChatError | None = None
@@ -137,6 +141,7 @@ class Turn:
 
     def watch(self, position: Position) -> Watch:
         self._watchers += 1
+        self._report.watched(self._watchers)
         if self._grace_timer is not None:
             self._grace_timer.cancel()
             self._grace_timer = None
@@ -173,6 +178,7 @@ class Turn:
             end = self.buffer.end
             if self._spend is not None and (end is not None or self._spent):
                 self._spend(self._spent + (end.usage.total_tokens if end is not None else 0))
+            self._report.ended(self.buffer, self._finish.reasoning_tokens)
 
     async def _generate(self, keeping: "asyncio.Task[Verdict | None] | None") -> _Outcome:
         """Until the model ends, somebody interrupts, or the row is lost."""
@@ -238,15 +244,19 @@ class Turn:
         loop = asyncio.get_running_loop()
         shown = 0.0
         if self._grounding is not None:
-            grounded = await self._grounding.find(self._spent_besides)
+            with self._report.searching(self._grounding.retrieval.retriever) as found:
+                grounded = await self._grounding.find(self._spent_besides)
+                found.append(grounded.citations)
             self._request, self._asking = grounded.request, True
             if not await self._may_show():
                 return _Outcome("incomplete")
             self.buffer.append(grounded.citations)
         left = self._respond_by - loop.time()
         request = msgspec.structs.replace(self._request, within=left if left > 0 else None)
+        self._report.asked(request)
         async with self._model.ask(request) as stream:
             async for events in stream:
+                self._report.heard()
                 if not await self._may_show():
                     return _Outcome("incomplete")  # or whatever the writer's verdict says
                 size = self.buffer.size
@@ -254,7 +264,7 @@ class Turn:
                     if isinstance(event, Finish):
                         self._take_finish(event)
                     elif isinstance(event, Answering):
-                        self._answered_by(event.model)
+                        self._answered_by(event)
                     elif not self._show(event):
                         return _Outcome("length")
                 frame = FRAME_SECONDS * min(1.0, self._load() / BUSY_TURNS)
@@ -280,12 +290,13 @@ class Turn:
     def _spent_besides(self, tokens: int) -> None:
         self._spent += tokens
 
-    def _answered_by(self, model: str) -> None:
+    def _answered_by(self, answering: Answering) -> None:
         """Another model answers: what was not told yet, and what is stored, says so."""
+        self._report.answered_by(answering)
         if not self._responding.is_set():
-            self.buffer.answered_by(model)
+            self.buffer.answered_by(answering.model)
         if self._writer is not None:
-            self._writer.model = model
+            self._writer.model = answering.model
 
     def _show(self, event: ShownEvent) -> bool:
         if self.buffer.size + size_in_bytes(event) > self._bounds.max_bytes:
@@ -336,6 +347,8 @@ class Turn:
 
     async def _conclude(self, outcome: _Outcome, verdict: Verdict | None) -> None:
         error = outcome.error
+        if error is not None:
+            self._report.failed(error)
         # What the model itself says about its end is its answer, and no refusal.
         refused = error is not None and self._finish.reason is None
         refused = refused and verdict is None and not self._responding.is_set()
@@ -354,6 +367,7 @@ class Turn:
             self.buffer.append(End(outcome.reason, usage, self.buffer.text))
         else:
             if verdict.error is not None:
+                self._report.failed(verdict.error)
                 self.buffer.append(_error_event(verdict.error))
             text = self.buffer.text if verdict.text is None else verdict.text
             self.buffer.append(End(verdict.reason, verdict.usage or usage, text))
@@ -369,6 +383,7 @@ class Turn:
 
     def _fail(self, error: ChatError) -> None:
         """End without the store: the row is reaped once its lease is over."""
+        self._report.failed(error)
         if not self._responding.is_set():
             self._refusal = error
         else:

@@ -23,6 +23,7 @@ from shared.models.base import ChatModel
 from shared.prompts.prompt import Prompt
 from shared.prompts.window import choose_window
 from shared.retrieval.base import Retriever
+from shared.telemetry.facts import NoTelemetry, Telemetry
 from shared.turns.begin import Opened, begin_turn
 from shared.turns.budget import Budget
 from shared.turns.buffer import TurnBuffer, Watch
@@ -31,6 +32,7 @@ from shared.turns.grounding import Grounding, brought_citations
 from shared.turns.orders import CITED, Order
 from shared.turns.past import load_past
 from shared.turns.places import place_of
+from shared.turns.report import Report, reported
 from shared.turns.running import RunningTurns
 from shared.turns.turn import Bounds, Turn
 from shared.turns.writer import StillWatched, TurnWriter
@@ -78,7 +80,7 @@ class Turns:
     """The turns of one instance. `clock`: milliseconds since 1970.
 
     `store` is asked when a turn first needs it: one with `store: false` never does. `budget` None:
-    nothing is limited.
+    nothing is limited. `telemetry` is told of every turn; None: nobody is.
     """
 
     def __init__(
@@ -87,13 +89,20 @@ class Turns:
         limits: TurnLimits,
         clock: Callable[[], int],
         budget: Budget | None = None,
+        telemetry: Telemetry | None = None,
     ) -> None:
         self._open_store = store
         self._limits = limits
         self._clock = clock
         self._budget = budget
+        self._telemetry = telemetry or NoTelemetry()
         self._running = RunningTurns(limits.concurrent)
         self._opening: WeakValueDictionary[tuple[Place, str], asyncio.Lock] = WeakValueDictionary()
+
+    @property
+    def running(self) -> int:
+        """How many run on this instance."""
+        return len(self._running)
 
     @property
     def _store(self) -> HistoryStore:
@@ -222,16 +231,18 @@ class Turns:
 
     async def _open(self, order: Order) -> Turn | Answer:
         lock = self._opening.setdefault((order.place, order.turn_id), asyncio.Lock())
-        async with lock:  # who asks for the same turn meanwhile joins what this one begins
-            return await self._join_or_begin(order)
+        with reported(order.prompt, order.place.conversation, self._telemetry) as report:
+            async with lock:  # who asks for the same turn meanwhile joins what this one begins
+                return await self._join_or_begin(order, report)
 
-    async def _join_or_begin(self, order: Order) -> Turn | Answer:
+    async def _join_or_begin(self, order: Order, report: Report) -> Turn | Answer:
         digest = order.request.digest()
         if turn := await self._running_here(order.place, order.turn_id):
             if turn.digest != digest:
                 raise TurnMismatch(
                     f"Turn {order.turn_id} was asked with another body: use a new turnId."
                 )
+            report.told_again()
             return turn
         with self._running.beginning():
             asked = order.asked(digest, self._limits.turn.max_bytes)
@@ -239,7 +250,10 @@ class Turns:
             opened = await begin_turn(
                 self._store, asked, self._limits.history_messages, self._clock, admit
             )
-            return opened if isinstance(opened, Answer) else await self._launch(order, opened)
+            if isinstance(opened, Answer):
+                report.told_again()
+                return opened
+            return await self._launch(order, opened, report)
 
     async def _running_here(self, place: Place, turn_id: str) -> Turn | None:
         """The turn, where it runs on this instance, and nobody deleted its conversation."""
@@ -258,7 +272,7 @@ class Turns:
             return head is None or head.deleted
         return False
 
-    async def _launch(self, order: Order, opened: Opened) -> Turn:
+    async def _launch(self, order: Order, opened: Opened, report: Report) -> Turn:
         place, request = order.place, order.request
         answer = opened.begun.answer
         buffer = TurnBuffer()
@@ -292,6 +306,7 @@ class Turns:
             load=self._running.__len__,
             spend=self._spending(place.owner),
             grounding=self._grounding(order.prompt, order.model, order.retriever, window),
+            report=report,
         )
         self._running.launch(place, turn)
         return turn
@@ -319,7 +334,8 @@ class Turns:
         buffer = TurnBuffer()
         start = Start(None, None, prompt.action.name, prompt.model, new=True)
         buffer.extend((start, *brought_citations(prompt)))
-        with self._running.beginning():
+        telling = reported(prompt, None, self._telemetry)
+        with telling as report, self._running.beginning():
             if self._budget is not None:
                 await self._budget.admit(caller.owner)
                 self._running.check_open()
@@ -337,6 +353,7 @@ class Turns:
                 load=self._running.__len__,
                 spend=self._spending(caller.owner),
                 grounding=self._grounding(prompt, model, retriever, ()),
+                report=report,
             )
             self._running.launch(None, turn)
         return turn
