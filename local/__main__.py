@@ -30,6 +30,7 @@ MODULES = {
     "retrieval": "benchmarks.retrieval",
     "lock": "local.pins",
     "package": "local.package",
+    "licences": "local.licences",
     "doctor": "local.doctor",
 }
 USAGE = """\
@@ -45,6 +46,7 @@ usage: python -m local <command> [options]
   doctor   set up, find out what is wrong with an app and its settings (--help)
   package  set up, build what is deployed, with all that it needs   (--help: its options)
   lock     set up, pin every package anew, with hashes             (--help: its options)
+  licences set up, list the licences of what is deployed
   setup    set up only
 """
 NO_PYTHON = """\

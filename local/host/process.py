@@ -41,6 +41,8 @@ class WorkerConfig:
     verbose: bool
     grace: float
     """Seconds between the request to stop and the kill."""
+    python: str = sys.executable
+    """What runs it, in which environment."""
 
 
 class WorkerProcess:
@@ -75,7 +77,7 @@ class WorkerProcess:
         Raises WorkerStartError, and RouteError for a route that cannot be served.
         """
         process = await asyncio.create_subprocess_exec(
-            sys.executable,
+            config.python,
             "-m",
             "local.host.worker",
             cwd=_ROOT,

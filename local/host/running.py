@@ -71,6 +71,7 @@ async def running_host(
     idle_limit: float = 240.0,
     grace: float = 5.0,
     verbose: bool = False,
+    python: Path | None = None,
     log: Callable[[str], None] = lambda line: None,
 ) -> AsyncIterator[Host]:
     """Serve the function app in the folder `app` on 127.0.0.1 until the block ends.
@@ -78,7 +79,8 @@ async def running_host(
     `env` is added to the workers' environment and wins. With `inherit_env=False` there is nothing
     else in it but what any process needs: neither this process's variables nor the app's
     local.settings.json. `idle_limit` and `grace` (between SIGTERM and kill) are seconds; `port` 0
-    is a free one. `log` takes each line as it comes.
+    is a free one. `python` runs the workers; None: the one that runs this. `log` takes each line as
+    it comes.
 
     Raises SettingsError, WorkerStartError (the app cannot be loaded), RouteError, and OSError
     where the port is taken.
@@ -97,6 +99,7 @@ async def running_host(
         worker_environment(folder, os.environ, env or {}, inherit=inherit_env),
         verbose,
         grace,
+        str(python or sys.executable),
     )
 
     async def start(index: int) -> WorkerProcess:
