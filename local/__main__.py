@@ -30,6 +30,7 @@ MODULES = {
     "retrieval": "benchmarks.retrieval",
     "lock": "local.pins",
     "package": "local.package",
+    "site": "local.site",
     "licences": "local.licences",
     "doctor": "local.doctor",
 }
@@ -45,6 +46,7 @@ usage: python -m local <command> [options]
   retrieval set up, measure how well documents are found
   doctor   set up, find out what is wrong with an app and its settings (--help)
   package  set up, build what is deployed, with all that it needs   (--help: its options)
+  site     set up, write the page as it is deployed                 (--help: its options)
   lock     set up, pin every package anew, with hashes             (--help: its options)
   licences set up, list the licences of what is deployed
   setup    set up only

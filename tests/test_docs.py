@@ -1,4 +1,4 @@
-"""The documents: no link leads nowhere, every picture is as its source draws it, no page is hidden."""
+"""The documents: no link leads nowhere, pictures are as their sources draw them, no page hides."""
 
 import re
 import subprocess
@@ -39,8 +39,8 @@ def test_every_link_leads_somewhere(page: Path):
 
 def test_every_page_is_found_from_the_readme():
     readme = (ROOT / "README.md").read_text("utf-8")
-    missing = [page.name for page in PAGES[1:] if f"({page.relative_to(ROOT).as_posix()}" not in readme]
-    assert missing == []
+    named = [page.relative_to(ROOT).as_posix() for page in PAGES[1:]]
+    assert [name for name in named if f"({name}" not in readme] == []
 
 
 def test_pictures_are_as_their_sources_draw_them():

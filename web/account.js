@@ -1,21 +1,29 @@
-/** Who is signed in, as Static Web Apps says it; nothing where the page is served otherwise. */
+/** Who is signed in, as the page shows it; nothing where there is no log-in. */
 
 import { byId, element } from "./dom.js";
-
-/** The identity provider that the links lead to: any that staticwebapp.config.json allows. */
-const PROVIDER = "github";
+import { signIn } from "./sign-in.js";
 
 /** A link to the log-in that comes back to where the page is now. */
 export function signInLink() {
-  const link = element("a", { href: signInPath(), className: "sign-in" }, "Sign in");
-  // The conversation may be another one by then.
-  link.addEventListener("click", () => (link.href = signInPath()));
-  return link;
+  return link("Sign in", signIn.into, "sign-in");
 }
 
-function signInPath() {
-  const back = encodeURIComponent(location.pathname + location.hash);
-  return `/.auth/login/${PROVIDER}?post_login_redirect_uri=${back}`;
+/**
+ * @param {string} text
+ * @param {import("./sign-in.js").Way} way
+ * @param {string} [className]
+ */
+function link(text, way, className = "") {
+  const { follow } = way;
+  const made = element("a", { href: follow ? "#" : way.address(), className }, text);
+  made.addEventListener("click", (event) => {
+    if (follow) {
+      event.preventDefault();
+      follow();
+      // The conversation may be another one by then.
+    } else made.href = way.address();
+  });
+  return made;
 }
 
 /**
@@ -24,25 +32,12 @@ function signInPath() {
  */
 export async function showAccount({ owned }) {
   const account = byId("account", HTMLElement);
-  const principal = await signedIn();
-  if (principal === undefined) return;
-  if (principal) {
-    const href = "/.auth/logout?post_logout_redirect_uri=/";
-    const name = element("span", { className: "name", title: principal }, principal);
-    account.replaceChildren(name, element("a", { href }, "Sign out"));
+  const who = await signIn.name();
+  if (who === undefined) return;
+  if (who) {
+    const name = element("span", { className: "name", title: who }, who);
+    account.replaceChildren(name, link("Sign out", signIn.out));
   } else if (owned) {
     account.replaceChildren(signInLink());
-  }
-}
-
-/** @returns {Promise<string | null | undefined>} undefined where there is no log-in to ask */
-async function signedIn() {
-  try {
-    const response = await fetch("/.auth/me", { headers: { accept: "application/json" } });
-    const { clientPrincipal } = await response.json();
-    if (clientPrincipal === undefined) return undefined;
-    return clientPrincipal && (clientPrincipal.userDetails || clientPrincipal.userId);
-  } catch {
-    return undefined;
   }
 }

@@ -10,6 +10,7 @@ import { hearCitations } from "./extras.js";
 import { Library } from "./library.js";
 import { addressOf, conversationInAddress, leaveConversation, messages, title, welcome } from "./page.js";
 import { Sidebar } from "./sidebar.js";
+import { signIn } from "./sign-in.js";
 import { Tabs } from "./tabs.js";
 import { hearThemeButton } from "./themes.js";
 import { hearUndo } from "./toasts.js";
@@ -17,7 +18,7 @@ import { hearUndo } from "./toasts.js";
 /** Looked at again after so long, the page asks what has happened meanwhile. */
 const STALE_MS = 10_000;
 
-const client = new ChatClient();
+const client = new ChatClient({ baseUrl: signIn.baseUrl, headers: signIn.headers });
 const tabs = new Tabs();
 const library = new Library(client, tabs);
 const sidebar = new Sidebar({ library, onRemove: remove });

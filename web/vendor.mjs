@@ -12,6 +12,7 @@ const vendor = join(here, "vendor");
 const files = {
   "marked.js": join(modules, "marked", "lib", "marked.esm.js"),
   "dompurify.js": join(modules, "dompurify", "dist", "purify.es.mjs"),
+  "msal-browser.js": join(modules, "@azure", "msal-browser", "lib", "msal-browser.min.js"),
   "highlight.js": join(modules, "@highlightjs", "cdn-assets", "es", "highlight.min.js"),
 };
 

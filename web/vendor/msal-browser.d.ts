@@ -1,0 +1,2 @@
+/** Leaves `msal` in the global object; nothing is exported. */
+export {};
