@@ -31,6 +31,7 @@ MODULES = {
     "lock": "local.pins",
     "package": "local.package",
     "site": "local.site",
+    "check": "local.check",
     "licences": "local.licences",
     "doctor": "local.doctor",
 }
@@ -41,6 +42,7 @@ usage: python -m local <command> [options]
   test     set up, run every check and test                         (--help: its options)
   console  set up, chat in the terminal with a running backend      (--help: its options)
   bench    set up, run the benchmarks
+  check    set up, look for known vulnerabilities and for secrets    (--help: its options)
   chaos    set up, run turns under faults, judge each of them      (--help: its options)
   ingest   set up, fill a retriever's table from files              (--help: its options)
   retrieval set up, measure how well documents are found

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
-from local import chromium, libltdl
+from local import check, chromium, libltdl
 from local.setup import SetupFailed, find_node, set_up_clients, set_up_minilm
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -142,6 +142,12 @@ def check_scripts(project: Path) -> Count:
     return _counted(subprocess.run([node, str(tsc), "--project", str(project)]).returncode)
 
 
+def _secrets(options: Options) -> Count:
+    (outcome,) = check.secrets(ROOT)
+    print(outcome)
+    return _counted(outcome.state != "passed")
+
+
 def _layers(options: Options) -> Count:
     # The tool has no module to run, only this function behind its command.
     code = "from importlinter.cli import lint_imports_command as main; main()"
@@ -174,6 +180,7 @@ STEPS = (
     Step("lint", "Lint: ruff check, ruff format", _lint),
     Step("types", "Types: mypy, strict", _types),
     Step("web", "Web: tsc over the page and the client", _web),
+    Step("secrets", "Secrets: detect-secrets over what git tracks", _secrets),
     Step("layers", "Layers: import-linter", _layers),
     Step("unit", "Tests: unit, contract, end to end, browser", _tests),
     Step("coverage", f"Branch coverage of shared/: at least {COVERED_PERCENT} %", _coverage),
