@@ -42,11 +42,11 @@ class Outcome:
 def python_packages(root: Path, osv: str) -> Iterator[Outcome]:
     """The packages of both locks, by OSV's database."""
     deployed = _vulnerable(root, "requirements.txt", osv)
-    if deployed is None:
+    developers = None if deployed is None else _vulnerable(root, "requirements-dev.txt", osv)
+    if deployed is None or developers is None:
         yield Outcome("Python packages", "not checked", ("The database is not reached.",))
         return
     yield Outcome("deployed Python packages", "failed" if deployed else "passed", deployed)
-    developers = _vulnerable(root, "requirements-dev.txt", osv) or ()
     others = tuple(line for line in developers if line not in deployed)
     yield Outcome("developers' Python packages", "told" if others else "passed", others)
 

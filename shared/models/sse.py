@@ -13,13 +13,15 @@ MAX_EVENT_BYTES = 1 << 20
 class SseDecoder:
     """One stream's decoder. Splits bytes, not text: U+2028 inside JSON is no line break."""
 
-    __slots__ = ("_data", "_rest")
+    __slots__ = ("_data", "_held", "_rest")
 
     def __init__(self) -> None:
         self._rest = bytearray()
         """The beginning of a line whose end has not come."""
         self._data: list[bytes] = []
         """The `data` lines of an event whose blank line has not come."""
+        self._held = 0
+        """How many bytes they have: to be summed once, however many there are."""
 
     def feed(self, read: bytes) -> list[bytes]:
         """The `data` of every event that `read` completes.
@@ -48,10 +50,13 @@ class SseDecoder:
             if line.endswith(b"\r"):
                 line = line[:-1]  # the line without its ending
             if line.startswith(b"data:"):
-                data.append(line[6:] if line.startswith(b" ", 5) else line[5:])
+                value = line[6:] if line.startswith(b" ", 5) else line[5:]
+                data.append(value)
+                self._held += len(value) + 1
             elif not line and data:
                 events.append(data[0] if len(data) == 1 else b"\n".join(data))
                 data.clear()
+                self._held = 0
         if rest or data:
             self._check_size()
         return events
@@ -61,5 +66,5 @@ class SseDecoder:
         return self.feed(b"\n\n")
 
     def _check_size(self) -> None:
-        if len(self._rest) + sum(map(len, self._data)) > MAX_EVENT_BYTES:
+        if len(self._rest) + self._held > MAX_EVENT_BYTES:
             raise ModelUnavailable("The model's stream could not be read: an event is too long.")

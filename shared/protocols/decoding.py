@@ -71,19 +71,23 @@ def _field_error(
     what, path = (found["what"], found["path"]) if found else (text, "$")
     field = ".".join(part for part in (parent, path.removeprefix("$").lstrip(".")) if part)
     if unknown := _UNKNOWN.fullmatch(what):
-        name = unknown["name"][:MAX_SHOWN]
+        name = _shown(unknown["name"][:MAX_SHOWN])
         field = f"{field}.{name}" if field else name
         known = ""
         if field in (name, f"{parent}.{name}"):
             names = (f.encode_name for f in msgspec.structs.fields(kind))
             known = f" The fields are: {', '.join(names)}."
         return InvalidRequest(f"There is no field {field}.{known}", field=field)
-    message = what.replace("`", "")
-    if len(message) > 4 * MAX_SHOWN:
-        message = message[: 4 * MAX_SHOWN] + "…"
+    message = _shown(what.replace("`", ""), 4 * MAX_SHOWN)
     if not field:
         return InvalidRequest(f"The body: {message}.")
     right = must_be.get(field.rpartition(".")[2])
     if right and ", got " not in message:
         return InvalidRequest(f"{field} {right}.", field=field)
     return InvalidRequest(f"{field}: {message}.", field=field)
+
+
+def _shown(text: str, most: int = MAX_SHOWN) -> str:
+    """What a caller sent, as a message may repeat it: not long, and without control characters."""
+    cut = text if len(text) <= most else text[:most] + "…"
+    return "".join(char if char.isprintable() else "\ufffd" for char in cut)

@@ -53,6 +53,13 @@ class Connection(Struct, frozen=True, kw_only=True):
         return _setting(self.name, part)
 
 
+def _parses(address: str) -> bool:
+    try:
+        return urlsplit(address).port != 0
+    except ValueError:  # half an IPv6 address, a port that is no number
+        return False
+
+
 class Connections:
     """All of them; each is read when it is asked for. Methods raise `Misconfigured`."""
 
@@ -79,7 +86,7 @@ class Connections:
                 f"{_setting(name, 'endpoint')} is missing: the address of the model service, "
                 f"such as {_EXAMPLES[kind]}."
             )
-        if not ADDRESS.fullmatch(endpoint):
+        if not ADDRESS.fullmatch(endpoint) or not _parses(endpoint):
             raise Misconfigured(
                 f"{_setting(name, 'endpoint')} must be an address that begins with https://, "
                 "without spaces."

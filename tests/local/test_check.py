@@ -13,6 +13,7 @@ from aiohttp import web
 from local.check import BASELINE, Outcome, main, node_packages, python_packages, secrets, update
 from local.loopback import serving
 
+LOCKED = "msgspec==0.22.0 \\\n    --hash=sha256:00\n"
 NOBODY = "http://127.0.0.1:9"
 # Made up; in two parts, so that it is none here.
 PLANTED = "AKIA" + "IOSFODNN7EXAMPLQ"
@@ -22,8 +23,8 @@ PLANTED = "AKIA" + "IOSFODNN7EXAMPLQ"
 def root(tmp_path: Path) -> Path:
     """A project of its own, which git tracks."""
     files = {
-        "requirements.txt": "msgspec==0.22.0 \\\n    --hash=sha256:00\n",
-        "requirements-dev.txt": "msgspec==0.22.0 \\\n    --hash=sha256:00\nruff==0.1.0\n",
+        "requirements.txt": LOCKED,
+        "requirements-dev.txt": f"{LOCKED}ruff==0.1.0 \\\n    --hash=sha256:00\n",
         "package.json": json.dumps(
             {
                 "name": "x",
