@@ -1,0 +1,52 @@
+// The virtual network: a subnet that the Function App calls out of, and one of private endpoints.
+
+param name string
+param location string
+param tags object
+param addressPrefix string
+
+resource network 'Microsoft.Network/virtualNetworks@2024-05-01' = {
+  name: name
+  location: location
+  tags: tags
+  properties: {
+    addressSpace: {
+      addressPrefixes: [
+        addressPrefix
+      ]
+    }
+  }
+}
+
+resource app 'Microsoft.Network/virtualNetworks/subnets@2024-05-01' = {
+  parent: network
+  name: 'app'
+  properties: {
+    addressPrefix: cidrSubnet(addressPrefix, 26, 0)
+    delegations: [
+      {
+        name: 'flex-consumption'
+        properties: {
+          serviceName: 'Microsoft.App/environments'
+        }
+      }
+    ]
+  }
+}
+
+resource endpoints 'Microsoft.Network/virtualNetworks/subnets@2024-05-01' = {
+  parent: network
+  name: 'endpoints'
+  properties: {
+    addressPrefix: cidrSubnet(addressPrefix, 26, 1)
+    privateEndpointNetworkPolicies: 'Disabled'
+  }
+  // A network makes one subnet at a time.
+  dependsOn: [
+    app
+  ]
+}
+
+output id string = network.id
+output appSubnetId string = app.id
+output endpointsSubnetId string = endpoints.id
