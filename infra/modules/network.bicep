@@ -5,6 +5,7 @@ param location string
 param tags object
 param addressPrefix string
 
+// The subnets are part of the network here: apart from it, the next deployment would remove them.
 resource network 'Microsoft.Network/virtualNetworks@2024-05-01' = {
   name: name
   location: location
@@ -15,36 +16,40 @@ resource network 'Microsoft.Network/virtualNetworks@2024-05-01' = {
         addressPrefix
       ]
     }
-  }
-}
-
-resource app 'Microsoft.Network/virtualNetworks/subnets@2024-05-01' = {
-  parent: network
-  name: 'app'
-  properties: {
-    addressPrefix: cidrSubnet(addressPrefix, 26, 0)
-    delegations: [
+    subnets: [
       {
-        name: 'flex-consumption'
+        name: 'app'
         properties: {
-          serviceName: 'Microsoft.App/environments'
+          addressPrefix: cidrSubnet(addressPrefix, 26, 0)
+          delegations: [
+            {
+              name: 'flex-consumption'
+              properties: {
+                serviceName: 'Microsoft.App/environments'
+              }
+            }
+          ]
+        }
+      }
+      {
+        name: 'endpoints'
+        properties: {
+          addressPrefix: cidrSubnet(addressPrefix, 26, 1)
+          privateEndpointNetworkPolicies: 'Disabled'
         }
       }
     ]
   }
 }
 
-resource endpoints 'Microsoft.Network/virtualNetworks/subnets@2024-05-01' = {
+resource app 'Microsoft.Network/virtualNetworks/subnets@2024-05-01' existing = {
+  parent: network
+  name: 'app'
+}
+
+resource endpoints 'Microsoft.Network/virtualNetworks/subnets@2024-05-01' existing = {
   parent: network
   name: 'endpoints'
-  properties: {
-    addressPrefix: cidrSubnet(addressPrefix, 26, 1)
-    privateEndpointNetworkPolicies: 'Disabled'
-  }
-  // A network makes one subnet at a time.
-  dependsOn: [
-    app
-  ]
 }
 
 output id string = network.id
