@@ -29,18 +29,18 @@ resource account 'Microsoft.CognitiveServices/accounts@2024-10-01' = {
 
 // One after the other: the account refuses two changes at once.
 @batchSize(1)
-resource models 'Microsoft.CognitiveServices/accounts/deployments@2024-10-01' = [for deployment in deployments: {
+resource models 'Microsoft.CognitiveServices/accounts/deployments@2024-10-01' = [for each in deployments: {
   parent: account
-  name: deployment.name
+  name: each.name
   sku: {
-    name: deployment.sku
-    capacity: deployment.capacity
+    name: each.sku
+    capacity: each.capacity
   }
   properties: {
     model: {
       format: 'OpenAI'
-      name: deployment.model
-      version: deployment.version
+      name: each.model
+      version: each.version
     }
     versionUpgradeOption: 'OnceCurrentVersionExpired'
   }
