@@ -19,25 +19,25 @@ from tests.infra.bicep import (
 )
 
 FUNCTIONS = {
-    "cidrSubnet",
-    "concat",
-    "empty",
-    "environment",
-    "guid",
-    "items",
-    "join",
-    "map",
-    "resourceGroup",
-    "split",
-    "string",
-    "subscription",
-    "subscriptionResourceId",
-    "tenant",
-    "trim",
-    "union",
-    "uniqueString",
+    "cidrSubnet": "string",
+    "concat": "array",
+    "empty": "bool",
+    "environment": "object",
+    "guid": "string",
+    "items": "array",
+    "join": "string",
+    "map": "array",
+    "resourceGroup": "object",
+    "split": "array",
+    "string": "string",
+    "subscription": "object",
+    "subscriptionResourceId": "string",
+    "tenant": "object",
+    "trim": "string",
+    "union": "object",
+    "uniqueString": "string",
 }
-"""The language's own that the files call.
+"""The language's own that the files call, with what they return here.
 
 https://learn.microsoft.com/azure/azure-resource-manager/bicep/bicep-functions
 """
@@ -220,8 +220,7 @@ def _type(bicep: Bicep, node: Node) -> str | None:
         case "identifier" if text_of(node) in bicep.variables:
             return _type(bicep, bicep.variables[text_of(node)].node.named_children[-1])
         case "call_expression":
-            returns = {"union": "object", "concat": "array", "map": "array", "join": "string"}
-            return returns.get(text_of(node.named_children[0]))
+            return FUNCTIONS.get(text_of(node.named_children[0]))
         case _:
             found = _output_of(bicep, node)
             output = found[0].outputs.get(found[1]) if found else None

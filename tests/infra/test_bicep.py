@@ -203,6 +203,11 @@ def test_it_finds_a_wrong_name(folder: Path, text: str, problem: str):
             "name: flag ? 1 : 2",
             "target: name is int, and target.bicep wants string",
         ),
+        (
+            "target.bicep",
+            "name: split('a', ',')",
+            "target: name is array, and target.bicep wants string",
+        ),
         ("absent.bicep", "name: 'a'", "target: there is no absent.bicep"),
     ],
 )
