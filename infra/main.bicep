@@ -431,6 +431,8 @@ module functionApp 'modules/function-app.bicep' = {
         // Telemetry. The connection string is an address; the identity writes.
         APPLICATIONINSIGHTS_CONNECTION_STRING: monitoringAccess.outputs.connectionString
         APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'Authorization=AAD;ClientId=${identity.outputs.clientId}'
+        // The app sends its own log, each line with its span; else the host would.
+        PYTHON_ENABLE_OPENTELEMETRY: 'true'
 
         CHAT_MAX_CONCURRENT_TURNS: string(maxConcurrentTurns)
       },
@@ -469,7 +471,6 @@ module functionApp 'modules/function-app.bicep' = {
         AZURE_OPENAI_SYSTEM_PROMPT: systemPrompt
       }
     )
-    allowedOrigins: shape == 'linked' ? [] : concat(['https://${page.outputs.hostname}'], extraOrigins)
     perInstanceConcurrency: perInstanceConcurrency
     maximumInstanceCount: maximumInstanceCount
     instanceMemoryMB: instanceMemoryMB
@@ -519,6 +520,6 @@ output AZURE_IDENTITY_NAME string = identity.outputs.name
 output AZURE_IDENTITY_PRINCIPAL_ID string = identity.outputs.principalId
 output AZURE_OPENAI_ENDPOINT string = openAiAccess.outputs.endpoint
 output AZURE_POSTGRES_HOST string = usesPostgres ? '${postgresPath[8]}.postgres.database.azure.com' : ''
-output CHAT_API_URL string = '${functionApp.outputs.url}/api'
+output CHAT_API_URL string = shape == 'linked' ? 'https://${page.outputs.hostname}/api' : '${functionApp.outputs.url}/api'
 output CHAT_PAGE_URL string = 'https://${page.outputs.hostname}'
 output CHAT_SHAPE string = shape

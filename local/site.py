@@ -60,8 +60,8 @@ def direct_from(environ: Mapping[str, str], given: argparse.Namespace) -> Direct
     if shape == "linked":
         return None
     api = given.api or environ.get("CHAT_API_URL")
-    client_id = given.client_id or environ.get("CHAT_AUTH_CLIENT_ID")
-    tenant = given.tenant or environ.get("CHAT_AUTH_TENANT_ID")
+    client_id = given.client_id or environ.get("INFRA_ENTRA_CLIENT_ID")
+    tenant = given.tenant or environ.get("INFRA_ENTRA_TENANT_ID") or environ.get("AZURE_TENANT_ID")
     missing = [
         name
         for name, value in (("--api", api), ("--client-id", client_id), ("--tenant", tenant))

@@ -68,8 +68,10 @@ resource authentication 'Microsoft.Web/sites/config@2024-04-01' = {
       runtimeVersion: '~1'
     }
     globalValidation: {
-      requireAuthentication: true
-      unauthenticatedClientAction: 'Return401'
+      requireAuthentication: shape == 'linked'
+      // direct: a preflight carries no token, so it has to reach the app, whose CORS says what pages
+      // may read. Whoever else brings no token the app refuses itself (CHAT_AUTH=easyauth).
+      unauthenticatedClientAction: shape == 'linked' ? 'Return401' : 'AllowAnonymous'
       // Says that the app lives, and nothing else: its probe=ready asks who calls, all the same.
       excludedPaths: [
         '/api/health'

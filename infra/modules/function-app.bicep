@@ -12,9 +12,6 @@ param packageContainerUrl string
 @description('The app settings, by their names. No secret is among them.')
 param settings object
 
-@description('Origins whose preflights the platform answers; none: no cross-origin calls.')
-param allowedOrigins array
-
 param perInstanceConcurrency int
 param maximumInstanceCount int
 param instanceMemoryMB int
@@ -93,11 +90,7 @@ resource app 'Microsoft.Web/sites@2024-04-01' = {
         name: setting.key
         value: setting.value
       }]
-      // The platform answers preflights before it asks who calls; the app answers for the rest.
-      cors: {
-        allowedOrigins: allowedOrigins
-        supportCredentials: false
-      }
+      // No CORS of the platform's, which cannot expose headers: the app has its own.
       ftpsState: 'Disabled'
       http20Enabled: true
       minTlsVersion: '1.2'

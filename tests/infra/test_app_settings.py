@@ -10,8 +10,6 @@ from tests.infra.bicep import Call, Choice, Expression, Value
 from tests.infra.files import INFRA, file
 
 PLATFORM = {
-    "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
-    "APPLICATIONINSIGHTS_CONNECTION_STRING",
     "OVERRIDE_USE_MI_FIC_ASSERTION_CLIENTID",
 }
 """What the Functions host and App Service authentication read, and not the app."""
@@ -27,9 +25,12 @@ EVERYWHERE = {
     "AzureWebJobsStorage__clientId",
     "AzureWebJobsStorage__credential",
     "CHAT_AUTH",
+    "PYTHON_ENABLE_OPENTELEMETRY",
 }
 
 SAMPLES = {
+    "APPLICATIONINSIGHTS_AUTHENTICATION_STRING": "Authorization=AAD;ClientId=sample",
+    "APPLICATIONINSIGHTS_CONNECTION_STRING": "InstrumentationKey=0;IngestionEndpoint=https://i/",
     "AZURE_OPENAI_CHAT_DEPLOYMENT": "chat",
     "AZURE_OPENAI_EMBEDDINGS_DEPLOYMENT": "embeddings",
     "AZURE_OPENAI_ENDPOINT": "https://oai-sample.openai.azure.com/",
@@ -147,7 +148,12 @@ def test_the_app_is_content_and_signs_in_as_the_identity_everywhere(holds: Mappi
     connection = settings.connection()
     assert connection.endpoint == "https://oai-sample.openai.azure.com"
     assert (connection.model, connection.signs_in) == ("chat", True)
-    for identity in (settings.storage.identity, connection.identity):
+    telemetry = settings.telemetry
+    assert telemetry is not None
+    assert telemetry.app_insights_identity is not None
+    assert (telemetry.logs, telemetry.content) == (True, False)
+    identities = (settings.storage.identity, connection.identity, telemetry.app_insights_identity)
+    for identity in identities:
         assert (identity.managed, identity.client_id) == (True, "sample")
 
 

@@ -108,7 +108,7 @@ def test_azd_deploys_the_package_as_it_is_and_the_page():
     api, web = azure["services"]["api"], azure["services"]["web"]
     assert azure["infra"] == {"provider": "bicep", "path": "infra", "module": "main"}
     assert (api["host"], api["language"], api["remoteBuild"]) == ("function", "python", False)
-    assert (web["host"], web["dist"]) == ("staticwebapp", "web")
+    assert (web["host"], web["dist"]) == ("staticwebapp", ".local/web")
     steps = [step["azd"] for step in azure["workflows"]["up"]["steps"]]
     assert steps == [
         "provision",
@@ -117,6 +117,7 @@ def test_azd_deploys_the_package_as_it_is_and_the_page():
     ]
     for system in ("posix", "windows"):
         assert "-m local package" in azure["hooks"]["preup"][system]["run"]
+        assert "-m local site" in azure["hooks"]["postprovision"][system]["run"]
     tagged = {
         service
         for bicep in every_file()

@@ -131,8 +131,9 @@ def test_app_service_authentication_lets_nobody_in_whom_it_does_not_know():
     assert at(settings, "name") == "authsettingsV2"
     assert at(settings, "properties", "platform", "enabled") is True
     assert at(settings, "properties", "globalValidation") == {
-        "requireAuthentication": True,
-        "unauthenticatedClientAction": "Return401",
+        # direct: preflights carry no token; the app refuses everything else without one itself.
+        "requireAuthentication": Expression("shape == 'linked'"),
+        "unauthenticatedClientAction": Choice("shape == 'linked'", "Return401", "AllowAnonymous"),
         "excludedPaths": ["/api/health"],
     }
     assert at(settings, "properties", "httpSettings", "requireHttps") is True
@@ -211,24 +212,15 @@ def test_linked_is_a_standard_static_web_app_with_the_function_app_behind_it():
     assert at(backend, "parent") == Expression("site")
 
 
-def test_direct_lets_the_page_and_named_origins_call_and_linked_none():
-    """The platform answers preflights, the app adds the headers: both know the same origins."""
-    module = file("main").modules["functionApp"]
-    origins = module.params["allowedOrigins"]
-    assert isinstance(origins, Choice)
-    assert (origins.condition, origins.yes) == ("shape == 'linked'", [])
-    assert isinstance(origins.no, Call)
-    assert origins.no.arguments == (
-        [Expression("'https://${page.outputs.hostname}'")],
-        Expression("extraOrigins"),
-    )
-    settings = module.params["settings"]
+def test_direct_lets_the_page_and_named_origins_call_by_the_apps_own_cors():
+    settings = file("main").modules["functionApp"].params["settings"]
     assert isinstance(settings, Call)
-    assert f"CHAT_ALLOWED_ORIGINS: join({origins.no.text}, ' ')" in settings.text
-    assert at(the(SITE), "properties", "siteConfig", "cors") == {
-        "allowedOrigins": Expression("allowedOrigins"),
-        "supportCredentials": False,
-    }
+    origins = "concat(['https://${page.outputs.hostname}'], extraOrigins)"
+    assert f"CHAT_ALLOWED_ORIGINS: join({origins}, ' ')" in settings.text
+    # The platform's CORS cannot expose headers, and what it says would stand for the app's.
+    config = at(the(SITE), "properties", "siteConfig")
+    assert isinstance(config, dict)
+    assert "cors" not in config
     assert not any("'*'" in bicep.text for bicep in every_file())
 
 

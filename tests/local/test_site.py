@@ -10,7 +10,7 @@ from local.site import Direct, SiteFailed, build, direct_from, main
 
 ROOT = Path(__file__).resolve().parents[2]
 API, TENANT = "https://app.azurewebsites.net/api", "a-tenant"
-AZD = {"CHAT_SHAPE": "direct", "CHAT_API_URL": API, "CHAT_AUTH_CLIENT_ID": "c"}
+AZD = {"CHAT_SHAPE": "direct", "CHAT_API_URL": API, "INFRA_ENTRA_CLIENT_ID": "c"}
 
 
 def given(**said: str) -> Namespace:
@@ -29,7 +29,7 @@ def test_linked_is_the_page_as_it_stands(tmp_path: Path):
 
 
 def test_direct_says_where_the_backend_is_and_lets_the_page_call_it(tmp_path: Path):
-    direct = direct_from({**AZD, "CHAT_AUTH_TENANT_ID": TENANT}, given())
+    direct = direct_from({**AZD, "AZURE_TENANT_ID": TENANT}, given())
     assert direct == Direct(API, "c", f"https://login.microsoftonline.com/{TENANT}")
     build(ROOT, tmp_path / "web", direct)
     script = (tmp_path / "web" / "config.js").read_text("utf-8")
@@ -69,7 +69,12 @@ def test_what_is_missing_is_said(said: dict[str, str], says: str):
 def test_the_command_says_what_is_missing(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    for name in ("CHAT_API_URL", "CHAT_AUTH_CLIENT_ID", "CHAT_AUTH_TENANT_ID"):
+    for name in (
+        "CHAT_API_URL",
+        "INFRA_ENTRA_CLIENT_ID",
+        "INFRA_ENTRA_TENANT_ID",
+        "AZURE_TENANT_ID",
+    ):
         monkeypatch.delenv(name, raising=False)
     assert main(["--shape", "direct"]) == 1
     assert "--api" in capsys.readouterr().err
