@@ -63,3 +63,15 @@ def test_a_picture_that_is_not_as_drawn_is_found(tmp_path: Path):
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 1
     assert "Not as drawn: architecture.dot" in done.stderr
+
+
+def test_every_test_that_the_threat_model_names_is_there():
+    page = (ROOT / "docs" / "security.md").read_text("utf-8")
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", page)
+    assert len(named) > 30
+    for file, name in named:
+        source = (ROOT / file).read_text("utf-8")
+        assert re.search(rf"^(async )?def {name}\(", source, re.MULTILINE), f"{file}::{name}"
+    threats = re.findall(r"^### (.+)$", page, re.MULTILINE)
+    sections = page.split("\n### ")[1:]
+    assert [t for t, text in zip(threats, sections, strict=True) if "- Tests: `" not in text] == []

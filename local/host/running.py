@@ -123,6 +123,7 @@ async def running_host(
             access_log=None,
             handler_cancellation=True,
             shutdown_timeout=1.0,
+            auto_decompress=False,  # a body goes to the app as it came
             max_line_size=_MAX_HEADER_BYTES,
             max_field_size=_MAX_HEADER_BYTES,
         )
