@@ -1,0 +1,172 @@
+"""The run: the app's worker under its callers, and beside it one whose function does nothing."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import psutil
+
+from benchmarks.model import running_model
+from benchmarks.soak.callers import Callers
+from benchmarks.soak.verdict import Sample
+from local.host import Host, running_host
+from local.storage import running_storage
+
+ROOT = Path(__file__).resolve().parents[2]
+APP = ROOT / "benchmarks" / "peers" / "inside"
+LOOK_SECONDS = 0.25
+SLACK = 4
+"""Connections more than before that do not count: they come and go."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """`turns` after `warm_up` ones, with so many `callers` at once and `samples` in between."""
+
+    turns: int
+    warm_up: int
+    samples: int
+    callers: int
+    quiet: float
+    """Seconds that the worker is given at a sample until it is idle and its connections are gone."""
+    app: Path = APP
+
+
+@dataclass(frozen=True, slots=True)
+class Soaked:
+    """The samples of both workers, of the same moments: `app[0]` is after the warm-up."""
+
+    app: list[Sample]
+    nothing: list[Sample]
+    kinds: dict[str, int]
+
+
+class Worker:
+    """A worker that is asked what lives in it."""
+
+    def __init__(self, session: aiohttp.ClientSession, host: Host) -> None:
+        self._session = session
+        self._process = psutil.Process(host.workers[0])
+        self.url = host.url
+        self.requests = 0
+        """That this sent it."""
+
+    async def do_nothing(self, requests: int, callers: int) -> None:
+        """So many requests that the app's code has no part in."""
+        left = iter(range(requests))
+
+        async def call() -> None:
+            for _ in left:
+                self.requests += 1
+                async with self._session.get(f"{self.url}/api/nothing") as response:
+                    response.raise_for_status()
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(callers):
+                group.create_task(call())
+
+    async def sample(
+        self, turns: int, requests: int, quiet: float = 0.0, before: Sample | None = None
+    ) -> Sample:
+        """Once it is idle, and as quiet as `before`; after `quiet` seconds, however it is.
+
+        Connections are kept alive for some seconds after their last request.
+        """
+        loop = asyncio.get_running_loop()
+        until = loop.time() + quiet
+        while True:
+            inside = await self._inside()
+            found = self._found(turns, requests, inside)
+            as_before = before is not None and (
+                found.tasks <= before.tasks and found.descriptors <= before.descriptors + SLACK
+            )
+            if (inside["idle"] and as_before) or loop.time() >= until:
+                return found
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def _inside(self) -> dict[str, Any]:
+        self.requests += 1
+        async with self._session.get(f"{self.url}/api/inside?collect=1") as response:
+            response.raise_for_status()
+            inside: dict[str, Any] = await response.json()
+            return inside
+
+    def _found(self, turns: int, requests: int, inside: dict[str, Any]) -> Sample:
+        return Sample(
+            turns=turns,
+            requests=requests,
+            memory=_memory(self._process),
+            blocks=inside["blocks"],
+            descriptors=_descriptors(self._process),
+            threads=inside["threads"],
+            tasks=inside["tasks"],
+            running=inside["running"],
+        )
+
+
+def _memory(process: psutil.Process) -> int:
+    return int(process.memory_full_info().uss)
+
+
+def _descriptors(process: psutil.Process) -> int:
+    if hasattr(process, "num_fds"):
+        return int(process.num_fds())
+    return int(process.num_handles())
+
+
+async def soak(options: Options, say: Callable[[Sample, Sample], None]) -> Soaked:
+    """Runs it all; `say` is told each pair of samples. Raises what a caller found wrong."""
+    async with _stack(options.app) as (app, nothing, session):
+        callers = Callers(session, app.url, options.callers)
+        apps: list[Sample] = []
+        nothings: list[Sample] = []
+        for turns in _steps(options):
+            await callers.run(turns - callers.turns)
+            before = apps[0] if apps else None
+            apps.append(await app.sample(turns, callers.requests, options.quiet, before))
+            # As many requests, the one that looks included: the runtime keeps something of each.
+            behind = callers.requests + app.requests - nothing.requests - 1
+            await nothing.do_nothing(behind, options.callers)
+            nothings.append(await nothing.sample(turns, callers.requests))
+            say(apps[-1], nothings[-1])
+        return Soaked(apps, nothings, dict(callers.kinds))
+
+
+def _steps(options: Options) -> list[int]:
+    """After how many turns samples are taken."""
+    return [
+        options.warm_up + round(options.turns * part / options.samples)
+        for part in range(options.samples + 1)
+    ]
+
+
+@asynccontextmanager
+async def _stack(app: Path) -> AsyncIterator[tuple[Worker, Worker, aiohttp.ClientSession]]:
+    """A worker for the app and one that does nothing, with one model and one store."""
+    async with AsyncExitStack() as stack:
+        model = await stack.enter_async_context(running_model())
+        storage = await stack.enter_async_context(running_storage())
+        env = {
+            "AZURE_OPENAI_ENDPOINT": model.url,
+            "AZURE_OPENAI_CHAT_DEPLOYMENT": "chat",
+            "AZURE_OPENAI_API_KEY": "soak",
+            "CHAT_AUTH": "staticwebapps",
+            "WEBSITE_AUTH_ENABLED": "True",
+            "CHAT_STORAGE": storage.connection_string,
+            # Who leaves for good must not keep the worker busy until the next sample.
+            "CHAT_DISCONNECT_GRACE_SECONDS": "1",
+        }
+        app_host = await stack.enter_async_context(running_host(app, env=env, inherit_env=False))
+        idle_host = await stack.enter_async_context(running_host(APP, env=env, inherit_env=False))
+        session = await stack.enter_async_context(
+            aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0),
+                timeout=aiohttp.ClientTimeout(total=60.0),
+                trust_env=False,
+            )
+        )
+        yield Worker(session, app_host), Worker(session, idle_host), session
