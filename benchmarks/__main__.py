@@ -2,16 +2,16 @@
 
 import argparse
 import asyncio
-import re
 import statistics
 import sys
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 from benchmarks.cold import measure_imports
 from benchmarks.gateway import gateway
 from benchmarks.load import Figures, Load, Target, run_load
+from benchmarks.model import running_model
 from benchmarks.store_requests import ask_once, counted, seed
 from local.host import running_host
 from local.storage import running_storage
@@ -27,28 +27,6 @@ PEERS = {
 OURS, SAMPLE, RELAY = PEERS
 COMPATIBLE = f"{OURS}, /api/v1"
 GATEWAY = "LiteLLM's proxy"
-
-
-@asynccontextmanager
-async def simulator() -> AsyncIterator[str]:
-    """The model simulator in a process of its own; gives its address."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *("-m", "local.simulator", "--port", "0", "--first-token-ms", "0"),
-        stdout=asyncio.subprocess.PIPE,
-        cwd=ROOT,
-    )
-    try:
-        if process.stdout is None:
-            raise RuntimeError("the simulator has no output")
-        line = (await process.stdout.readline()).decode()
-        found = re.search(r"http://\S+", line)
-        if found is None:
-            raise RuntimeError(f"the simulator did not start: {line}")
-        yield found[0]
-    finally:
-        process.terminate()
-        await process.wait()
 
 
 async def compare(targets: dict[str, Target], load: Load, rounds: int) -> dict[str, Figures]:
@@ -107,7 +85,7 @@ async def measure(
     load: Load, rounds: int, conversations: Sequence[int], with_gateway: bool
 ) -> None:
     async with AsyncExitStack() as stack:
-        model = await stack.enter_async_context(simulator())
+        model = (await stack.enter_async_context(running_model())).url
         storage = await stack.enter_async_context(running_storage())
         meter = await stack.enter_async_context(running_meter(storage))
         env = {

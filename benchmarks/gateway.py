@@ -2,10 +2,7 @@
 
 import asyncio
 import os
-import platform
 import re
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,14 +10,11 @@ from tempfile import TemporaryDirectory
 
 import aiohttp
 
+from benchmarks import apart
 from benchmarks.load import Target
 from local.ports import HOST, running_on_port
 from local.processes import Command
-from local.setup import environment_python, fingerprint, is_stamped, stamp
 
-ROOT = Path(__file__).parent.parent
-REQUIREMENTS = ROOT / "benchmarks" / "peers" / "litellm" / "requirements.txt"
-ENVIRONMENT = ROOT / ".local" / "litellm"
 KEY = "sk-key-of-the-benchmark-alone"
 READY_SECONDS = 120.0
 
@@ -37,18 +31,8 @@ general_settings:
 
 
 def install() -> Path:
-    """Its command; what is missing is installed, which takes a minute.
-
-    Raises `CalledProcessError`.
-    """
-    python = environment_python(ENVIRONMENT)
-    wanted = fingerprint([REQUIREMENTS], platform.python_version(), sys.platform)
-    if not is_stamped(ENVIRONMENT, wanted):
-        print("Installing LiteLLM's proxy …", file=sys.stderr, flush=True)
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(ENVIRONMENT)], check=True)
-        pip = [str(python), "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
-        subprocess.run([*pip, "-r", str(REQUIREMENTS)], check=True)
-        stamp(ENVIRONMENT, wanted)
+    """Its command; what is missing is installed. Raises `CalledProcessError`."""
+    python = apart.install("litellm", "LiteLLM's proxy")
     return python.with_name("litellm.exe" if os.name == "nt" else "litellm")
 
 

@@ -11,7 +11,6 @@ import json
 import os
 import sys
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,7 +45,9 @@ class Plan:
     def prompt(self) -> str:
         ms = 1000 / self.rate
         # Half to one and a half times the pace: in step, streams would share wake-ups.
-        return f"[simulate: slow first=0] [simulate: tokens n={self.tokens} ms={ms:g} jitter=uniform]"
+        return (
+            f"[simulate: slow first=0] [simulate: tokens n={self.tokens} ms={ms:g} jitter=uniform]"
+        )
 
     @property
     def most_seconds(self) -> float:
@@ -62,8 +63,6 @@ class Result:
     peak_inside: int
     cpu: Mapping[str, float]
     seconds: float
-    said: str
-    """The end of what Locust printed."""
 
     def failures(self, plan: Plan) -> list[str]:
         """Why the run has failed; empty: it has not."""
@@ -138,12 +137,10 @@ async def _warm(url: str) -> None:
             raise RuntimeError(f"{got.status}: {text}")
 
 
-async def _call(
-    plan: Plan, python: Path, url: str, pids: Mapping[str, int], log: Path
-) -> Result:
+async def _call(plan: Plan, python: Path, url: str, pids: Mapping[str, int], log: Path) -> Result:
     with tempfile.TemporaryDirectory() as folder:
         result = Path(folder) / "result.json"
-        began, before = time.monotonic(), _cpu(pids)
+        before = _cpu(pids)
         with log.open("wb") as out:
             locust = await asyncio.create_subprocess_exec(
                 str(python),
@@ -176,13 +173,15 @@ async def _call(
                 peak, callers = await asyncio.gather(looking, measuring)
         after = _cpu(pids)
         cpu = {name: after[name] - before[name] for name in pids} | {"callers": callers}
-        if not result.exists():
-            raise RuntimeError(f"Locust gave no result:\n{log.read_text('utf-8', 'replace')}")
-        seen = json.loads(result.read_text("utf-8"))
-        seconds = max(seen["last"], default=0.0) - min(seen["began"], default=0.0)
-        if not seconds:
-            seconds = time.monotonic() - began
-        return Result(seen, peak, cpu, seconds, log.read_text("utf-8", "replace"))
+        return _result(result, peak, cpu, log)
+
+
+def _result(file: Path, peak: int, cpu: Mapping[str, float], log: Path) -> Result:
+    if not file.exists():
+        raise RuntimeError(f"Locust gave no result:\n{log.read_text('utf-8', 'replace')}")
+    seen = json.loads(file.read_text("utf-8"))
+    seconds = max(seen["last"], default=1.0) - min(seen["began"], default=0.0)
+    return Result(seen, peak, cpu, seconds)
 
 
 async def _peak(url: str) -> int:

@@ -12,8 +12,9 @@ from benchmarks.soak.run import Options, Soaked, soak
 from benchmarks.soak.verdict import Bounds, Finding, Sample, judge, slope
 
 HEAD = """\
-|  |  | memory, MB ||| Python blocks || open |  |  | running |
-| turns | requests | app | does nothing | more | app | more | descriptors | tasks | threads | turns |
+MB, and blocks of Python's allocator; `more`: than a worker that did nothing as often.
+
+| turns | requests | MB | nothing | more | blocks | more | open files | tasks | threads | running |
 |---|---|---|---|---|---|---|---|---|---|---|"""
 
 
@@ -37,13 +38,12 @@ def told(soaked: Soaked, findings: Sequence[Finding]) -> list[str]:
         f"Turns: {kinds}",
         f"The runtime itself keeps {memory:.0f} bytes of each request.",
         "",
-        "| from the warm-up to the end; growth beyond the runtime's | | at most | |",
+        "| from the warm-up to the end, beyond the runtime | | at most | |",
         "|---|---|---|---|",
     ]
-    lines += [
-        f"| {found.what} | {found.value:.2f} | {found.bound:g} | {'flat' if found.flat else 'GROWS'} |"
-        for found in findings
-    ]
+    for found in findings:
+        verdict = "flat" if found.flat else "GROWS"
+        lines.append(f"| {found.what} | {found.value:.2f} | {found.bound:g} | {verdict} |")
     flat = all(found.flat for found in findings)
     return [*lines, "", "FLAT" if flat else "NOT FLAT"]
 

@@ -1,6 +1,7 @@
 """The run: the app's worker under its callers, and beside it one whose function does nothing."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ class Options:
     samples: int
     callers: int
     quiet: float
-    """Seconds that the worker is given at a sample until it is idle and its connections are gone."""
+    """Seconds that a worker is given at a sample until it is idle and its connections are gone."""
     app: Path = APP
 
 
@@ -113,9 +114,9 @@ def _memory(process: psutil.Process) -> int:
 
 
 def _descriptors(process: psutil.Process) -> int:
-    if hasattr(process, "num_fds"):
-        return int(process.num_fds())
-    return int(process.num_handles())
+    if sys.platform == "win32":
+        return int(process.num_handles())
+    return int(process.num_fds())
 
 
 async def soak(options: Options, say: Callable[[Sample, Sample], None]) -> Soaked:

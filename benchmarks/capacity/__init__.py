@@ -1,0 +1,1 @@
+"""From callers to instances, storage requests and money: `python -m benchmarks.capacity`."""
