@@ -80,7 +80,7 @@ def parse(argv: Sequence[str] | None, about: str | None) -> Given:
         money.add_argument(
             _option("price_" + field.name),
             type=_number(False, 0, 1e9),
-            help=f"{PRICES[field.name]} (example: {_plain(field.default)})",
+            help=f"{PRICES[field.name]} (example: {_plain(getattr(Prices(), field.name))})",
             metavar="N",
         )
     money.add_argument("--currency", default="units", help="of the prices, as a word (units)")
