@@ -11,6 +11,7 @@ import json
 import os
 import sys
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,12 +29,15 @@ ROOT = Path(__file__).parent.parent
 APP = ROOT / "benchmarks" / "peers" / "inside"
 CALLERS = ROOT / "benchmarks" / "peers" / "locust" / "callers.py"
 LOOK_SECONDS = 0.5
+TOLD_ERRORS = 5
+HELD_SHARE = 0.95
+"""Of the streams: between two turns of a caller one is missing for a moment."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """`streams` callers who begin within `ramp` seconds, and run `turns` each, one after the
-    other; each answer has `tokens`, `rate` a second."""
+    other; an answer has `tokens` on average, `rate` a second."""
 
     streams: int
     tokens: int
@@ -56,22 +60,46 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """One moment of a run: turns that ran in the worker, and CPU seconds of each process so far."""
+
+    at: float
+    running: int
+    cpu: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
-    """What one run gave; times in seconds, CPU in seconds by process."""
+    """What one run gave: what the callers saw (seconds), and what was looked at meanwhile."""
 
     seen: Mapping[str, Any]
-    peak_inside: int
-    cpu: Mapping[str, float]
-    seconds: float
+    looks: Sequence[Look]
+
+    @property
+    def peak(self) -> int:
+        return max((look.running for look in self.looks), default=0)
+
+    def held(self, plan: Plan) -> tuple[float, dict[str, float]]:
+        """For how many seconds (nearly) all streams ran at once, and the cores that each process
+        took then. Ramp and end, where few run, are not in it."""
+        full = [look for look in self.looks if look.running >= HELD_SHARE * plan.streams]
+        if len(full) < 2:
+            return 0.0, {}
+        first, last = full[0], full[-1]
+        seconds = last.at - first.at
+        return seconds, {name: (last.cpu[name] - first.cpu[name]) / seconds for name in first.cpu}
 
     def failures(self, plan: Plan) -> list[str]:
         """Why the run has failed; empty: it has not."""
         wanted = plan.streams * plan.turns
-        found = [f"{count} × {error}" for error, count in self.seen["errors"].items()]
+        errors = sorted(self.seen["errors"].items(), key=lambda error: -error[1])
+        found = [f"{count} × {error}" for error, count in errors[:TOLD_ERRORS]]
+        if len(errors) > TOLD_ERRORS:
+            found.append(f"{len(errors) - TOLD_ERRORS} other kinds of errors")
         whole = len(self.seen["last"])
         if whole != wanted:
             found.append(f"{whole} whole answers instead of {wanted}")
-        for who, peak in (("callers", self.seen["peak"]), ("the worker", self.peak_inside)):
+        for who, peak in (("callers", self.seen["peak"]), ("the worker", self.peak)):
             if peak < plan.streams:
                 found.append(f"{who} saw at most {peak} streams at once, not {plan.streams}")
         return found
@@ -85,17 +113,10 @@ def percentile(values: Sequence[float], share: float) -> float:
     return ordered[max(0, -int(-share * len(ordered) // 1) - 1)]
 
 
-def held_rate(seen: Mapping[str, Any], plan: Plan) -> float:
-    """Tokens a second while all streams were open: from the last first start to the first end.
-
-    A mean over the whole run would count its ramp and its end, where few streams are left.
-    """
-    rates = [
-        plan.tokens / (last - first)
-        for first, last in zip(seen["first"], seen["last"], strict=True)
-        if last > first
-    ]
-    return plan.streams * sum(rates) / len(rates) if rates else 0.0
+def stream_rate(seen: Mapping[str, Any]) -> float:
+    """Tokens a second of one stream, from its first byte to its last."""
+    seconds = sum(last - first for first, last in zip(seen["first"], seen["last"], strict=True))
+    return float(seen["tokens"]) / seconds if seconds else 0.0
 
 
 async def run(plan: Plan, log: Path) -> Result:
@@ -140,7 +161,6 @@ async def _warm(url: str) -> None:
 async def _call(plan: Plan, python: Path, url: str, pids: Mapping[str, int], log: Path) -> Result:
     with tempfile.TemporaryDirectory() as folder:
         result = Path(folder) / "result.json"
-        before = _cpu(pids)
         with log.open("wb") as out:
             locust = await asyncio.create_subprocess_exec(
                 str(python),
@@ -160,8 +180,8 @@ async def _call(plan: Plan, python: Path, url: str, pids: Mapping[str, int], log
                 stderr=asyncio.subprocess.STDOUT,
                 cwd=folder,
             )
-            looking = asyncio.create_task(_peak(url))
-            measuring = asyncio.create_task(_last_cpu(locust.pid))
+            looks: list[Look] = []
+            looking = asyncio.create_task(_look(url, {**pids, "callers": locust.pid}, looks))
             try:
                 async with asyncio.timeout(plan.most_seconds + 30):
                     await locust.wait()
@@ -169,45 +189,27 @@ async def _call(plan: Plan, python: Path, url: str, pids: Mapping[str, int], log
                 with contextlib.suppress(ProcessLookupError):
                     locust.kill()
                 looking.cancel()
-                measuring.cancel()
-                peak, callers = await asyncio.gather(looking, measuring)
-        after = _cpu(pids)
-        cpu = {name: after[name] - before[name] for name in pids} | {"callers": callers}
-        return _result(result, peak, cpu, log)
+                await asyncio.wait({looking})
+        return _result(result, looks, log)
 
 
-def _result(file: Path, peak: int, cpu: Mapping[str, float], log: Path) -> Result:
+def _result(file: Path, looks: list[Look], log: Path) -> Result:
     if not file.exists():
         raise RuntimeError(f"Locust gave no result:\n{log.read_text('utf-8', 'replace')}")
-    seen = json.loads(file.read_text("utf-8"))
-    seconds = max(seen["last"], default=1.0) - min(seen["began"], default=0.0)
-    return Result(seen, peak, cpu, seconds)
+    return Result(json.loads(file.read_text("utf-8")), looks)
 
 
-async def _peak(url: str) -> int:
-    """The most turns that ran in the worker at one moment, as far as it was looked at."""
-    peak = 0
-    try:
-        async with aiohttp.ClientSession(trust_env=False) as session:
-            while True:
-                async with session.get(f"{url}/api/inside") as response:
-                    peak = max(peak, (await response.json())["running"])
-                await asyncio.sleep(LOOK_SECONDS)
-    except asyncio.CancelledError:
-        return peak
-
-
-async def _last_cpu(pid: int) -> float:
-    """CPU of a process that ends by itself, as it was when it was last seen."""
-    used = 0.0
-    try:
-        process = psutil.Process(pid)
+async def _look(url: str, pids: Mapping[str, int], looks: list[Look]) -> None:
+    """Looks at the worker and all processes, until one of them has ended."""
+    async with aiohttp.ClientSession(trust_env=False) as session:
         while True:
-            times = process.cpu_times()
-            used = times.user + times.system
+            async with session.get(f"{url}/api/inside") as response:
+                inside = await response.json()
+            try:
+                looks.append(Look(time.monotonic(), inside["running"], _cpu(pids)))
+            except psutil.Error:
+                return
             await asyncio.sleep(LOOK_SECONDS)
-    except (asyncio.CancelledError, psutil.Error):
-        return used
 
 
 def _cpu(pids: Mapping[str, int]) -> dict[str, float]:
@@ -217,34 +219,45 @@ def _cpu(pids: Mapping[str, int]) -> dict[str, float]:
 
 def report(plan: Plan, result: Result) -> list[str]:
     """The figures, line by line."""
-    seen, tokens = result.seen, plan.streams * plan.turns * plan.tokens
+    seen = result.seen
     first = [first - began for began, first in zip(seen["began"], seen["first"], strict=True)]
     if not first:
         return ["no answer was whole"]
+    later = [wait for wait, turn in zip(first, seen["turn"], strict=True) if turn]
+    seconds, cores = result.held(plan)
+    rate = stream_rate(seen)
     lines = [
-        f"| streams, each {plan.turns} answers of {plan.tokens} tokens "
-        f"at {plan.rate:g} a second | {plan.streams} |",
+        f"| callers, each {plan.turns} answers of {plan.tokens} tokens on average, "
+        f"{plan.rate:g} a second | {plan.streams} |",
         f"| all begun within | {plan.ramp:g} s |",
-        f"| at once, as the callers saw it | {seen['peak']} |",
-        f"| at once, as the worker saw it | {result.peak_inside} |",
-        f"| whole answers, each to its end and checked | {len(first)} |",
+        f"| streams at once, as the callers saw it | {seen['peak']} |",
+        f"| streams at once, as the worker saw it | {result.peak} |",
+        f"| held, at least {HELD_SHARE:.0%} of them | {seconds:.0f} s |",
+        f"| whole answers, each read to its end and checked | {len(first)} |",
         f"| errors | {sum(seen['errors'].values())} |",
-        f"| first byte p50 | {percentile(first, 0.5) * 1000:.0f} ms |",
-        f"| first byte p95 | {percentile(first, 0.95) * 1000:.0f} ms |",
-        f"| first byte p99 | {percentile(first, 0.99) * 1000:.0f} ms |",
-        f"| first byte, longest | {max(first) * 1000:.0f} ms |",
-        f"| between two events p50 | {percentile(seen['gaps'], 0.5) * 1000:.0f} ms |",
-        f"| between two events p99 | {percentile(seen['gaps'], 0.99) * 1000:.0f} ms |",
-        f"| tokens in an event | {tokens / (seen['frames'] - 2 * len(first)):.2f} |",
-        f"| tokens a second of one stream | {held_rate(seen, plan) / plan.streams:.1f} |",
-        f"| tokens a second, all streams | {held_rate(seen, plan):.0f} |",
+        f"| first byte, p50, p95, p99 | {_three(first)} |",
     ]
+    if later:
+        lines.append(f"| first byte after the ramp, p50, p95, p99 | {_three(later)} |")
     lines += [
-        f"| CPU of the {name} | {used / result.seconds:.2f} cores, "
-        f"{used * 1e6 / tokens:.0f} µs a token |"
-        for name, used in result.cpu.items()
+        f"| between two events, p50, p95, p99 | {_three(seen['gaps'])} |",
+        f"| tokens in an event | {seen['tokens'] / (seen['frames'] - 2 * len(first)):.2f} |",
+        f"| tokens a second of a stream | {rate:.1f} |",
+        f"| tokens a second of all | {rate * plan.streams:.0f} |",
     ]
+    for name, used in cores.items():
+        a_token = used * 1e6 / (rate * plan.streams)
+        lines.append(
+            f"| CPU of the {name} while held | {used:.2f} cores, {a_token:.0f} µs a token |"
+        )
+    lines.append(f"| CPU of all of them | {sum(cores.values()):.2f} cores |")
     return ["| | |", "|---|---|", *lines]
+
+
+def _three(seconds: Sequence[float]) -> str:
+    return (
+        ", ".join(f"{percentile(seconds, share) * 1000:.0f}" for share in (0.5, 0.95, 0.99)) + " ms"
+    )
 
 
 def _positive(kind: type[int] | type[float]) -> Any:

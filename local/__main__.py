@@ -34,6 +34,9 @@ MODULES = {
     "check": "local.check",
     "licences": "local.licences",
     "doctor": "local.doctor",
+    "streams": "benchmarks.streams",
+    "soak": "benchmarks.soak",
+    "capacity": "benchmarks.capacity",
 }
 USAGE = """\
 usage: python -m local <command> [options]
@@ -51,6 +54,9 @@ usage: python -m local <command> [options]
   site     set up, write the page as it is deployed                 (--help: its options)
   lock     set up, pin every package anew, with hashes             (--help: its options)
   licences set up, list the licences of what is deployed
+  streams  set up, hold 500 streams on one worker                   (--help: its options)
+  soak     set up, run 50,000 turns on one worker: is it flat?      (--help: its options)
+  capacity set up, from callers to instances, storage and money     (--help: its options)
   setup    set up only
 """
 NO_PYTHON = """\

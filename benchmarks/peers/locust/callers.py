@@ -1,12 +1,13 @@
 """Locust's callers of `POST /api/chat`: each reads its answers to the end and checks them.
 
-Run by `python -m benchmarks.streams`, in Locust's own environment. `STREAMS_PROMPT`, `_TOKENS` and
-`_TURNS` say what each asks, how many tokens an answer must have, and how many turns it runs, one
+Run by `python -m benchmarks.streams`, in Locust's own environment. `STREAMS_PROMPT` says what each
+asks, `_TOKENS` how many tokens an answer has on average, `_TURNS` how many turns each runs, one
 after the other; the figures go to the file `STREAMS_RESULT` as JSON.
 """
 
 import json
 import os
+import random
 import time
 from array import array
 from collections import Counter
@@ -34,6 +35,9 @@ class Record:
         self.first = array("d")
         self.last = array("d")
         self.gaps = array("d")
+        self.turn = array("i")
+        """Which of its caller's turns each stream was, from 0."""
+        self.tokens = 0
         self.frames = 0
         self.errors: Counter[str] = Counter()
         self.open = 0
@@ -42,6 +46,7 @@ class Record:
 
 
 record = Record()
+lengths = random.Random("lengths")
 
 
 class Caller(FastHttpUser):  # type: ignore[misc]
@@ -72,9 +77,11 @@ class Caller(FastHttpUser):  # type: ignore[misc]
             raise StopUser
 
     def read(self, began: float) -> None:
+        # Half to one and a half times as long: in step, all would begin again at once.
+        tokens = lengths.randint(max(1, TOKENS // 2), TOKENS + TOKENS // 2)
         with self.client.post(
             "/api/chat",
-            json={"userPrompt": PROMPT},
+            json={"userPrompt": PROMPT.replace("@tokens@", str(tokens))},
             headers={"accept": "text/event-stream"},
             stream=True,
             catch_response=True,
@@ -96,7 +103,9 @@ class Caller(FastHttpUser):  # type: ignore[misc]
                     frames.append(frame)
             finally:
                 record.open -= 1
-        check(frames)
+        check(frames, tokens)
+        record.turn.append(self.turns)
+        record.tokens += tokens
         record.began.append(began)
         record.first.append(first)
         record.last.append(before)
@@ -116,14 +125,14 @@ class Caller(FastHttpUser):  # type: ignore[misc]
         )
 
 
-def check(frames: list[bytes]) -> None:
+def check(frames: list[bytes], tokens: int) -> None:
     """Raises `Wrong` unless it is one whole answer of so many tokens that ended by itself."""
     told = [json.loads(frame.partition(b"data: ")[2]) for frame in frames if frame[:1] != b":"]
     if not told or told[-1]["type"] != "end" or told[-1]["finishReason"] != "stop":
         raise Wrong(f"the last event was {frames[-1][:200]!r}")
     end = told[-1]
-    if end["usage"]["completionTokens"] != TOKENS:
-        raise Wrong(f"{end['usage']} instead of {TOKENS} tokens")
+    if end["usage"]["completionTokens"] != tokens:
+        raise Wrong(f"{end['usage']} instead of {tokens} tokens")
     text = "".join(event["text"] for event in told if event["type"] == "delta")
     if text != end["result"]["response"]:
         raise Wrong(f"{len(text)} characters streamed of {len(end['result']['response'])}")
@@ -138,6 +147,8 @@ def write(**_: object) -> None:
                 "first": list(record.first),
                 "last": list(record.last),
                 "gaps": list(record.gaps),
+                "turn": list(record.turn),
+                "tokens": record.tokens,
                 "frames": record.frames,
                 "peak": record.peak,
                 "errors": record.errors,
