@@ -48,8 +48,8 @@ class Plan:
     @property
     def prompt(self) -> str:
         ms = 1000 / self.rate
-        # Half to one and a half times the pace: in step, streams would share wake-ups. How many tokens,
-        # each caller says itself.
+        # Half to one and a half times the pace: in step, streams would share wake-ups.
+        # How many tokens, each caller says itself.
         return f"[simulate: slow first=0] [simulate: tokens n=@tokens@ ms={ms:g} jitter=uniform]"
 
     @property
