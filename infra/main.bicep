@@ -35,10 +35,10 @@ param openAiLocation string = ''
 
 // --- The Function App
 
-@description('How many requests one instance serves at once. Set it from your own load test.')
+@description('How many requests one instance serves at once: half of what the load test held (docs/capacity.md).')
 @minValue(1)
 @maxValue(1000)
-param perInstanceConcurrency int = 100
+param perInstanceConcurrency int = 250
 
 @description('The most instances.')
 @minValue(1)

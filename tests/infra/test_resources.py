@@ -1,7 +1,7 @@
 """What the infrastructure promises, resource by resource."""
 
 from tests.infra.bicep import Call, Choice, Expression
-from tests.infra.files import at, deployed, every_file, file, the
+from tests.infra.files import ROOT, at, deployed, every_file, file, the
 
 SITE = "Microsoft.Web/sites"
 STORAGE = "Microsoft.Storage/storageAccounts"
@@ -39,6 +39,8 @@ def test_its_concurrency_is_one_bounded_parameter_from_main_to_the_trigger():
     turns = file("main").parameters["maxConcurrentTurns"].default
     assert isinstance(turns, int)
     assert turns >= parameter.default
+    page = (ROOT / "docs" / "capacity.md").read_text("utf-8")
+    assert f"`perInstanceConcurrency` is {parameter.default}." in page
 
 
 def test_it_runs_as_a_user_assigned_identity_and_has_no_other():
