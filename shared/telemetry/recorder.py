@@ -15,7 +15,8 @@ from shared.telemetry.facts import Facts
 from shared.telemetry.handler import LogHandler
 
 MOST_WAITING = 4096
-CLOSE_SECONDS = 5.0
+CLOSE_SECONDS = 2.0
+"""For what waits, and again for what is being sent: an instance that goes has little time."""
 
 _log = logging.getLogger(__name__)
 

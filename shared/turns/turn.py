@@ -256,7 +256,8 @@ class Turn:
         self._report.asked(request)
         async with self._model.ask(request) as stream:
             async for events in stream:
-                self._report.heard()
+                if not isinstance(events[0], Answering):  # that says only whom one waits for
+                    self._report.heard()
                 if not await self._may_show():
                     return _Outcome("incomplete")  # or whatever the writer's verdict says
                 size = self.buffer.size

@@ -16,6 +16,7 @@ from local.collector import Collector, attributes, running_collector, value
 from local.identity import running_identity
 from local.simulator import Simulator, running_simulator
 from local.simulator.behaviour import StatusCode
+from local.simulator.models import CHAT
 from tests.e2e.client import SSE, Api
 from tests.e2e.conftest import MODEL_KEY, StartApi
 
@@ -291,7 +292,8 @@ async def test_a_wrong_destination_is_told_and_hinders_nobody(
 async def test_a_fail_over_is_counted_and_names_who_answered(
     start_api: StartApi, collector: Collector, conversation: str
 ) -> None:
-    async with running_simulator(api_key="k") as first, running_simulator(api_key="k") as second:
+    other = running_simulator(api_key="k", deployments={"other": CHAT})
+    async with running_simulator(api_key="k") as first, other as second:
         await first.script(StatusCode(code=503), times=None)
         changes = {
             "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
@@ -305,13 +307,15 @@ async def test_a_fail_over_is_counted_and_names_who_answered(
             "SECOND__apiKey": "k",
         }
         async with start_api(**changes, **QUICK) as api:
-            await api.chat(SAY, conversationId=conversation)
+            reply = await api.chat(SAY, conversationId=conversation)
+            assert reply.end["finishReason"] == "stop"
             spans = await spans_of(collector, conversation, "turn default", "chat chat")
         said = attributes(spans["chat chat"].attributes)
         assert (said["gen_ai.request.model"], said["gen_ai.response.model"]) == ("chat", "other")
         assert said["gen_ai.provider.name"] == "openai"
         assert said["server.port"] == int(second.url.rpartition(":")[2])
         assert attributes(spans["turn default"].attributes)["chat.turn.fail_overs"] == 1
+        assert said["gen_ai.response.time_to_first_chunk"] > 0
 
 
 async def test_application_insights_with_an_identity_and_without_a_key(
