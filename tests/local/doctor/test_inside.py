@@ -107,7 +107,7 @@ async def test_a_setting_that_is_missing_for_the_model_or_the_store(
     settings: dict[str, str],
 ) -> None:
     wrong = faults(await found(settings | {"CHAT_STORAGE": "nonsense"}))
-    assert "CHAT_STORAGE" in wrong["store"].says
+    assert "CHAT_STORAGE" in wrong["settings"].says
     without = faults(await found(settings | {"AZURE_OPENAI_CHAT_DEPLOYMENT": ""}))
     assert "AZURE_OPENAI_CHAT_DEPLOYMENT is missing" in without["settings"].says
 
