@@ -180,8 +180,8 @@ STEPS = (
     Step("lint", "Lint: ruff check, ruff format", _lint),
     Step("types", "Types: mypy, strict", _types),
     Step("web", "Web: tsc over the page and the client", _web),
-    Step("secrets", "Secrets: detect-secrets over what git tracks", _secrets),
     Step("layers", "Layers: import-linter", _layers),
+    Step("secrets", "Secrets: detect-secrets over what git tracks", _secrets),
     Step("unit", "Tests: unit, contract, end to end, browser", _tests),
     Step("coverage", f"Branch coverage of shared/: at least {COVERED_PERCENT} %", _coverage),
 )

@@ -2,12 +2,16 @@
 
 import json
 import logging
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import azure.functions as func
 import pytest
+from azure_functions_runtime.bindings.context import Context
+from azure_functions_runtime.bindings.retrycontext import RetryContext
+from azure_functions_runtime.bindings.tracecontext import TraceContext
 from azurefunctions.extensions.http.fastapi import Request, Response
 from starlette.requests import ClientDisconnect
 
@@ -26,6 +30,15 @@ from shared.services import Services
 from shared.settings import Settings
 
 ORIGIN = "https://pages.example.com"
+INVOCATION = Context(
+    "it",
+    ".",
+    "an-invocation",
+    threading.local(),
+    TraceContext("", "", {}),
+    RetryContext("", "", ""),
+)
+"""What the runtime hands to a function besides the request."""
 
 
 def request(
@@ -62,7 +75,7 @@ async def call(
     app = func.FunctionApp()
     app.register_functions(blueprint)
     (function,) = app.get_functions()
-    response: Response = await function.get_user_function()(asked)
+    response: Response = await function.get_user_function()(asked, INVOCATION)
     return response
 
 

@@ -211,7 +211,9 @@ def test_update_locks_and_tests_where_it_may_not_write():
     (schedule,) = update["on"]["schedule"]
     assert re.fullmatch(r"\d+ \d+ \* \* [0-6]", schedule["cron"])
     run = commands("update", "lock")
-    assert run.index("python -m local lock --upgrade && python -m local licences") < run.index("make test")
+    assert run.index("python -m local lock --upgrade && python -m local licences") < run.index(
+        "make test"
+    )
 
 
 def test_update_proposes_where_it_runs_nothing_of_the_packages():
