@@ -2,16 +2,13 @@
 
 import json
 import logging
-import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import azure.functions as func
 import pytest
-from azure_functions_runtime.bindings.context import Context
-from azure_functions_runtime.bindings.retrycontext import RetryContext
-from azure_functions_runtime.bindings.tracecontext import TraceContext
 from azurefunctions.extensions.http.fastapi import Request, Response
 from starlette.requests import ClientDisconnect
 
@@ -30,13 +27,8 @@ from shared.services import Services
 from shared.settings import Settings
 
 ORIGIN = "https://pages.example.com"
-INVOCATION = Context(
-    "it",
-    ".",
-    "an-invocation",
-    threading.local(),
-    TraceContext("", "", {}),
-    RetryContext("", "", ""),
+INVOCATION: Any = SimpleNamespace(
+    invocation_id="an-invocation", trace_context=SimpleNamespace(trace_parent="")
 )
 """What the runtime hands to a function besides the request."""
 
