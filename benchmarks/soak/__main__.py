@@ -56,7 +56,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--samples", type=int, default=20, help="after the warm-up (20)")
     parser.add_argument("--callers", type=int, default=40, help="at once (40)")
     parser.add_argument(
-        "--quiet", type=float, default=20.0, help="seconds to become idle, at a sample (20)"
+        "--quiet", type=float, default=20.0, help="seconds to rest before the first sample (20)"
+    )
+    parser.add_argument(
+        "--patience", type=float, default=30.0, help="seconds to become as quiet as then (30)"
     )
     given = parser.parse_args(argv)
     if given.samples < 4:
@@ -65,7 +68,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         if getattr(given, name) < 1:
             parser.error(f"--{name} must be at least 1")
     warm_up = given.turns // 10 if given.warm_up is None else given.warm_up
-    options = Options(given.turns, warm_up, given.samples, given.callers, given.quiet)
+    options = Options(
+        given.turns, warm_up, given.samples, given.callers, given.quiet, given.patience
+    )
     began = time.monotonic()
     print(HEAD, flush=True)
     try:

@@ -2,9 +2,10 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,9 @@ class Options:
     samples: int
     callers: int
     quiet: float
-    """Seconds that a worker is given at a sample until it is idle and its connections are gone."""
+    """Seconds that the worker rests before the first sample, so that connections go."""
+    patience: float
+    """Seconds that it may take at a later one until it is as quiet as it was then."""
     app: Path = APP
 
 
@@ -70,24 +73,25 @@ class Worker:
             for _ in range(callers):
                 group.create_task(call())
 
-    async def sample(
-        self, turns: int, requests: int, quiet: float = 0.0, before: Sample | None = None
-    ) -> Sample:
-        """Once it is idle, and as quiet as `before`; after `quiet` seconds, however it is.
+    async def sample(self, turns: int, requests: int) -> Sample:
+        """As it is now."""
+        return (await self._look(turns, requests))[0]
 
-        Connections are kept alive for some seconds after their last request.
-        """
+    async def quiet_sample(
+        self, turns: int, requests: int, patience: float, calm: Callable[[Sample], bool]
+    ) -> Sample:
+        """Once it is idle and `calm`; after `patience` seconds, however it is."""
         loop = asyncio.get_running_loop()
-        until = loop.time() + quiet
+        until = loop.time() + patience
         while True:
-            inside = await self._inside()
-            found = self._found(turns, requests, inside)
-            as_before = before is not None and (
-                found.tasks <= before.tasks and found.descriptors <= before.descriptors + SLACK
-            )
-            if (inside["idle"] and as_before) or loop.time() >= until:
+            found, idle = await self._look(turns, requests)
+            if (idle and calm(found)) or loop.time() >= until:
                 return found
             await asyncio.sleep(LOOK_SECONDS)
+
+    async def _look(self, turns: int, requests: int) -> tuple[Sample, bool]:
+        inside = await self._inside()
+        return self._found(turns, requests, inside), inside["idle"]
 
     async def _inside(self) -> dict[str, Any]:
         self.requests += 1
@@ -125,16 +129,29 @@ async def soak(options: Options, say: Callable[[Sample, Sample], None]) -> Soake
         callers = Callers(session, app.url, options.callers)
         apps: list[Sample] = []
         nothings: list[Sample] = []
-        for turns in _steps(options):
+        steps = _steps(options)
+        for turns in steps:
             await callers.run(turns - callers.turns)
-            before = apps[0] if apps else None
-            apps.append(await app.sample(turns, callers.requests, options.quiet, before))
+            if not apps:
+                await asyncio.sleep(options.quiet)
+            calm = partial(_calm, apps, last=turns == steps[-1])
+            patience = options.patience
+            apps.append(await app.quiet_sample(turns, callers.requests, patience, calm))
             # As many requests, the one that looks included: the runtime keeps something of each.
             behind = callers.requests + app.requests - nothing.requests - 1
             await nothing.do_nothing(behind, options.callers)
             nothings.append(await nothing.sample(turns, callers.requests))
             say(apps[-1], nothings[-1])
         return Soaked(apps, nothings, dict(callers.kinds))
+
+
+def _calm(apps: Sequence[Sample], found: Sample, *, last: bool) -> bool:
+    """Whether it is as quiet as it was after the warm-up. Connections, which are kept alive for
+    some seconds, have to be gone at the end only."""
+    if not apps:
+        return True
+    fewer = found.descriptors <= apps[0].descriptors + SLACK
+    return found.tasks <= apps[0].tasks and (fewer or not last)
 
 
 def _steps(options: Options) -> list[int]:

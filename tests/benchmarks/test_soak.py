@@ -15,7 +15,7 @@ def nothing_to_say(*pair: object) -> None:
 
 
 async def test_a_few_hundred_turns_leave_no_task_descriptor_or_running_turn():
-    options = Options(turns=300, warm_up=60, samples=4, callers=12, quiet=1.0)
+    options = Options(turns=300, warm_up=60, samples=4, callers=12, quiet=0.0, patience=20.0)
     soaked = await soak(options, nothing_to_say)
     grown = [found for found in judge(soaked.app, soaked.nothing, SHORT) if not found.flat]
     assert grown == [], soaked
@@ -27,7 +27,9 @@ async def test_a_few_hundred_turns_leave_no_task_descriptor_or_running_turn():
 
 
 async def test_a_worker_that_keeps_something_of_every_turn_is_found():
-    options = Options(turns=80, warm_up=20, samples=4, callers=8, quiet=0.0, app=LEAKING)
+    # It never becomes quiet, so there is nothing to wait for.
+    limits = {"quiet": 0.0, "patience": 0.0}
+    options = Options(turns=80, warm_up=20, samples=4, callers=8, app=LEAKING, **limits)
     soaked = await soak(options, nothing_to_say)
     grown = {found.what for found in judge(soaked.app, soaked.nothing, SHORT) if not found.flat}
     assert {"memory, bytes a turn", "tasks more"} <= grown, soaked
