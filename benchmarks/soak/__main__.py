@@ -11,6 +11,7 @@ from benchmarks.soak.callers import Unexpected
 from benchmarks.soak.run import Options, Soaked, soak
 from benchmarks.soak.verdict import Bounds, Finding, Sample, judge, slope
 
+TELLING_TURNS = 10_000
 HEAD = """\
 MB, and blocks of Python's allocator; `more`: than a worker that did nothing as often.
 
@@ -84,6 +85,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     findings = judge(soaked.app, soaked.nothing, Bounds())
     print(f"\n{time.monotonic() - began:.0f} s")
     print("\n".join(told(soaked, findings)))
+    if given.turns < TELLING_TURNS:
+        print(f"Of memory, fewer than {TELLING_TURNS:,} turns tell little: it grows by steps.")
     return 0 if all(found.flat for found in findings) else 1
 
 
