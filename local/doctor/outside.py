@@ -4,6 +4,7 @@ One turn is run, whose conversation is deleted at the end.
 """
 
 import asyncio
+import contextlib
 import json
 import secrets
 import time
@@ -147,12 +148,14 @@ async def _turn(session: aiohttp.ClientSession, api: str, conversation: str) -> 
             problem = await _json(response)
             return Heard(asked, 0.0, (), time.monotonic() - began, (), response.status, problem)
         head = time.monotonic() - began
-        async for line in response.content:
-            if line.startswith(b"data:"):
-                event = json.loads(line[5:])
-                events.append(event)
-                if event["type"] in ("delta", "reasoning"):
-                    pieces.append(time.monotonic() - began)
+        # A connection that is cut here is a finding of its own: there is no end then.
+        with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+            async for line in response.content:
+                if line.startswith(b"data:"):
+                    event = json.loads(line[5:])
+                    events.append(event)
+                    if event["type"] in ("delta", "reasoning"):
+                        pieces.append(time.monotonic() - began)
     ended = time.monotonic() - began
     return Heard(asked, head, tuple(pieces), ended, tuple(events), 200, {})
 

@@ -70,7 +70,10 @@ class Recorder:
         if self._handler is not None:
             logging.getLogger().removeHandler(self._handler)
         if not self._queue.empty():
-            self.start()
+            try:
+                self.start()
+            except Exception:  # an instance that goes closes everything else all the same
+                _log.warning("What waited to be told is lost.", exc_info=True)
         if self._thread is None or self._sink is None:
             return
         with contextlib.suppress(queue.Full):

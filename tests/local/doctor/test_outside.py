@@ -123,7 +123,8 @@ async def front(
                 await response.prepare(request)
                 async for piece in received.content.iter_any():
                     await response.write(piece)
-                    if cut:
+                    if cut and request.transport is not None:
+                        request.transport.abort()
                         break
                 return response
             body = await received.read()
