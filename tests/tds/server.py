@@ -5,7 +5,7 @@ import secrets
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -104,6 +104,11 @@ class _Session:
         self._handles = 0
 
     async def run(self) -> None:
+        # Whatever happens meanwhile, being cancelled or reset included, the connection is closed.
+        async with AsyncExitStack() as stack:
+            await self._serve(stack)
+
+    async def _serve(self, stack: AsyncExitStack) -> None:
         connection: psycopg.AsyncConnection[Any] | None = None
         reading: asyncio.Task[tuple[int, bytes]] | None = None
         try:
@@ -113,7 +118,7 @@ class _Session:
                 if kind == PRELOGIN:
                     await self._prelogin(by_token=requests.wants_token(body))
                 elif kind == LOGIN:
-                    connection = await self._login(requests.login(body))
+                    connection = await self._login(requests.login(body), stack)
                     if connection is None:
                         return
                 elif kind == ATTENTION:
@@ -127,8 +132,6 @@ class _Session:
                 await asyncio.wait({reading})
                 if not reading.cancelled():
                     reading.exception()  # it has ended on its own
-            if connection is not None:
-                await connection.close()
 
     async def _prelogin(self, *, by_token: bool) -> None:
         certificate = self._server.certificate
@@ -139,7 +142,10 @@ class _Session:
             await tls.handshake()
             self._stream = tls
 
-    async def _login(self, asked: requests.Login) -> psycopg.AsyncConnection[Any] | None:
+    async def _login(
+        self, asked: requests.Login, stack: AsyncExitStack
+    ) -> psycopg.AsyncConnection[Any] | None:
+        """The connection, which `stack` closes; None if it was refused."""
         there = self._server.postgres
         if asked.token is not None:
             self._server.tokens.append(asked.token)
@@ -162,6 +168,7 @@ class _Session:
                 )
             await self._send(tokens.trouble(error) + tokens.done(tokens.DONE, tokens.ERROR))
             return None
+        stack.push_async_callback(connection.close)
         await self._send(tokens.logged_in(asked.database, by_token=asked.token is not None))
         return connection
 
