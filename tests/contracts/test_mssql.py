@@ -1,10 +1,15 @@
 """SQL Server's own driver: what it is told, and what its errors mean."""
 
+import asyncio
+import gc
+import socket
+import struct
+import sys
 from uuid import uuid4
 
 import pytest
 
-from local.ports import free_ports
+from local.ports import HOST, free_ports
 from local.postgres import Postgres
 from shared.errors import ChatError, Misconfigured, StoreUnavailable
 from shared.history.rows import Delete, Insert, Merge, Replace
@@ -80,6 +85,35 @@ async def test_no_session_outlives_the_rows(postgres: Postgres) -> None:
             assert tds.sessions == 1
         await tds.quiet()
         assert tds.sessions == 0
+
+
+async def test_a_client_that_is_gone_after_its_login_leaves_nothing_open(
+    postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the stand-in: its connection would be found by whatever test runs next."""
+    found: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda report: found.append(report.exc_value))
+
+    async def cut(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        answers, there = await asyncio.open_connection(HOST, tds.port)
+        there.write(await reader.read(65536))
+        writer.write(await answers.read(65536))
+        there.write(await reader.read(65536))
+        await there.drain()
+        at_once = struct.pack("ii", 1, 0)  # a reset: what is written to it fails
+        there.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
+        there.close()
+        writer.close()
+
+    with running_tds(postgres) as tds:
+        async with await asyncio.start_server(cut, HOST, 0) as relay:
+            port = relay.sockets[0].getsockname()[1]
+            async with opened(rows_of(tds.address(Server=f"{HOST},{port}"))) as rows:
+                with pytest.raises(StoreUnavailable):
+                    await rows.ready()
+        await tds.quiet()
+    gc.collect()
+    assert not found
 
 
 def test_what_the_drivers_errors_mean() -> None:
