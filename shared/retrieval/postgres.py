@@ -120,7 +120,13 @@ class PostgresRetriever:
                         return await work(connection)
             except ChatError:
                 raise
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as exc:
+            except (
+                asyncpg.PostgresError,
+                asyncpg.InterfaceError,
+                asyncpg.InternalClientError,
+                OSError,
+                TimeoutError,
+            ) as exc:
                 if is_lost(exc) and not last:
                     continue
                 error = translated(exc, self._settings)

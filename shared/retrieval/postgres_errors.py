@@ -64,7 +64,8 @@ def is_lost(error: Exception) -> bool:
 
     if isinstance(error, asyncpg.PostgresError):
         return (_code(error) or "").startswith(_LOST)
-    return isinstance(error, asyncpg.InterfaceError | ConnectionError)
+    # `InternalClientError`: the server has said that it ends the connection, and not ended it yet.
+    return isinstance(error, asyncpg.InterfaceError | asyncpg.InternalClientError | ConnectionError)
 
 
 def _code(error: Exception) -> str | None:

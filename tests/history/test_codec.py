@@ -1,7 +1,7 @@
 """Bodies round-trip, grow only at their end, and refuse what is none."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.events import Citations, Delta, Error, Reasoning, StoredEvent, ToolCall
@@ -34,7 +34,6 @@ EVENT: st.SearchStrategy[StoredEvent] = st.one_of(
     st.builds(ToolCall, index=st.integers(0, 99), id=TEXT, name=TEXT, arguments=TEXT),
     st.builds(Error, code=TEXT, message=TEXT, retryable=st.booleans()),
 )
-example = settings(deadline=None, derandomize=True)
 
 
 def runs_of(events: list[StoredEvent]) -> tuple[StoredEvent, ...]:
@@ -51,20 +50,17 @@ def runs_of(events: list[StoredEvent]) -> tuple[StoredEvent, ...]:
     return tuple(runs)
 
 
-@example
 @given(st.lists(EVENT, max_size=12))
 def test_runs_round_trip(events: list[StoredEvent]) -> None:
     assert decode_runs(encode_runs(events)) == runs_of(events)
 
 
-@example
 @given(st.lists(EVENT, max_size=12), st.integers(0, 12))
 def test_a_body_grows_only_at_its_end(events: list[StoredEvent], cut: int) -> None:
     before, after = encode_runs(events[:cut]), encode_runs(events)
     assert after.startswith(before)
 
 
-@example
 @given(st.text())
 def test_any_text_has_bytes(text: str) -> None:
     encoded = encode_text(text)
@@ -117,7 +113,6 @@ def test_what_is_no_body(body: bytes) -> None:
         decode_runs(body)
 
 
-@example
 @given(
     size=st.integers(0, MAX_BODY_BYTES),
     stored=st.integers(0, MAX_BODY_BYTES),

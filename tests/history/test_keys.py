@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.history import keys
@@ -12,7 +12,6 @@ from shared.history.rows import check_key
 
 IDS = st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True)
 OWNERS = st.text(alphabet=st.characters(), max_size=300)
-example = settings(deadline=None, derandomize=True)
 
 
 def test_the_layout() -> None:
@@ -35,7 +34,6 @@ def test_long_owners_are_hashed(size: int, kind: str) -> None:
     assert len(partition) <= 242
 
 
-@example
 @given(a=OWNERS, b=OWNERS)
 def test_owners_never_share_a_partition(a: str, b: str) -> None:
     assert (keys.owner_partition(a) == keys.owner_partition(b)) == (a == b)
@@ -48,7 +46,6 @@ def test_an_owner_that_looks_like_a_hash_or_a_conversation_is_neither() -> None:
     assert len(set(partitions)) == len(partitions)
 
 
-@example
 @given(owner=st.none() | OWNERS, conversation=IDS)
 def test_a_sweep_finds_the_conversation_in_a_key(owner: str | None, conversation: str) -> None:
     place = Place(owner, conversation)
@@ -68,7 +65,6 @@ def test_what_is_no_intent_or_head(key: str) -> None:
     assert keys.spot_of_head("u,bWU", key) is None
 
 
-@example
 @given(owner=OWNERS, conversation=IDS, turn=IDS)
 def test_every_key_is_safe_everywhere(owner: str, conversation: str, turn: str) -> None:
     place = Place(owner, conversation)
@@ -96,7 +92,6 @@ def test_every_key_is_safe_everywhere(owner: str, conversation: str, turn: str) 
         assert not re.search(r"[/\\#?%'\s]", key)
 
 
-@example
 @given(a=st.integers(0, 10**9), b=st.integers(0, 10**9))
 def test_newer_comes_first(a: int, b: int) -> None:
     assert (keys.message("c", a) < keys.message("c", b)) == (a > b)
@@ -106,7 +101,6 @@ def test_newer_comes_first(a: int, b: int) -> None:
     assert keys.index_parts(keys.index(a, "c")) == (a, "c")
 
 
-@example
 @given(a=IDS, b=IDS, turn=IDS)
 def test_ranges_hold_one_conversation(a: str, b: str, turn: str) -> None:
     first, last = keys.turns(a)
@@ -115,7 +109,6 @@ def test_ranges_hold_one_conversation(a: str, b: str, turn: str) -> None:
         assert (keys.head(a) <= key < keys.messages_end(a)) == (a == b)
 
 
-@example
 @given(owner=OWNERS, conversation=IDS)
 def test_counts_are_in_no_range_of_a_conversation_and_no_partition_of_an_owner(
     owner: str, conversation: str

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from local.identity import running_identity
-from local.ports import free_ports
+from local.ports import HOST, free_ports
 from local.postgres import running_postgres
 from local.simulator import running_simulator
 from shared.backends import Backends
@@ -94,6 +94,46 @@ async def test_a_connection_that_was_closed_meanwhile_is_nobodys_error(
                 "WHERE datname = current_database() AND pid <> pg_backend_pid()"
             )
         assert ids(await retriever.search(QUERY)) == ["hours"]
+
+
+async def test_a_connection_whose_end_was_only_announced_is_nobodys_error(
+    servers: Servers, database: str
+) -> None:
+    """The server's last words are there, and the end of the connection not yet."""
+    said, over = asyncio.Event(), asyncio.Event()
+
+    async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        answers, there = await asyncio.open_connection(HOST, servers.postgres.port)
+
+        async def forward() -> None:
+            while data := await reader.read(65536):
+                there.write(data)
+
+        forwarding = asyncio.create_task(forward())
+        try:
+            while data := await answers.read(65536):
+                writer.write(data)
+            said.set()
+            await over.wait()
+        finally:
+            forwarding.cancel()
+            writer.close()
+            there.close()
+
+    async with await asyncio.start_server(relay, HOST, 0) as listener:
+        port = listener.sockets[0].getsockname()[1]
+        async with retriever_on(servers, database, D__port=str(port)) as retriever:
+            await retriever.search(QUERY)
+            async with connected(servers, database) as connection:
+                await connection.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                    "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                )
+            await said.wait()
+            try:
+                assert ids(await retriever.search(QUERY)) == ["hours"]
+            finally:
+                over.set()
 
 
 async def test_a_server_that_went_and_came_back() -> None:
