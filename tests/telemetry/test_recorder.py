@@ -71,13 +71,16 @@ def test_nothing_is_opened_for_nothing() -> None:
     Recorder(never).close()
 
 
-def test_a_sink_that_cannot_be_opened_hinders_no_closing() -> None:
+def test_a_sink_that_cannot_be_opened_hinders_no_closing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     def broken() -> Kept:
         raise ValueError("no such destination")
 
     recorder = Recorder(broken)
     recorder.record(CALLS[0])
     recorder.close()
+    assert "What waited to be told is lost." in caplog.messages
 
 
 def test_it_starts_once() -> None:
